@@ -1,0 +1,1 @@
+"""Data sets, splits, labeled sets and loaders."""

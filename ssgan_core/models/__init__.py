@@ -1,0 +1,1 @@
+"""Networks; each classifier returns (logits, features)."""

@@ -1,0 +1,1 @@
+"""Figures; they only read what training returns."""

@@ -1,0 +1,1 @@
+"""Training loops, one `train_step` per method."""

@@ -1,0 +1,114 @@
+"""Loss terms of a semi-supervised GAN: pure functions of logits, features or points.
+
+The classifier gives K logits. With Z = sum_k exp(logit_k) the discriminator is
+D(x) = Z / (Z + 1) = sigmoid(log Z): the (K+1)-class softmax whose "generated" logit is fixed at 0
+(Salimans et al. 2016, arXiv:1606.03498, section 5).
+
+Shapes: logits (..., B, K), features (..., B, F), points (..., B, d). Every term is reduced over its
+batch and keeps the leading dimensions, so the same function serves one network and a stack of runs.
+Everything is computed in float32, whatever comes in.
+"""
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn.functional import softplus
+
+from ssgan_core.errors import InputError
+
+
+def log_z(logits: Tensor) -> Tensor:
+    """log Z = logsumexp of the K logits, (..., B); D(x) = sigmoid(log Z)."""
+    return logits.float().logsumexp(-1)
+
+
+def real_loss(logits: Tensor) -> Tensor:
+    """-E log D(x) on real data: its gradient raises log Z."""
+    return softplus(-log_z(logits)).mean(-1)
+
+
+def fake_loss(logits: Tensor) -> Tensor:
+    """-E log(1 - D(G(z))) on generated data, for the discriminator: lowers log Z."""
+    return softplus(log_z(logits)).mean(-1)
+
+
+def generator_loss(logits: Tensor) -> Tensor:
+    """-E log D(G(z)), the non-saturating loss of the generator (Goodfellow 2014, section 3)."""
+    return real_loss(logits)
+
+
+def labeled_loss(logits: Tensor, labels: Tensor) -> Tensor:
+    """Cross-entropy of the K logits; labels (..., B), integers in 0..K-1."""
+    log_p = logits.float().log_softmax(-1)
+    return -log_p.gather(-1, labels.unsqueeze(-1)).squeeze(-1).mean(-1)
+
+
+def conditional_entropy(logits: Tensor) -> Tensor:
+    """Mean entropy of p(class | x) in nats, 0..log K: its descent makes each prediction firm."""
+    log_p = logits.float().log_softmax(-1)
+    return -(log_p.exp() * log_p).sum(-1).mean(-1)
+
+
+def feature_matching(real_features: Tensor, fake_features: Tensor) -> Tensor:
+    """Squared distance of the two batch *means*, averaged over the F features.
+
+    The batches need not be of one size, for no sample is paired with another
+    (arXiv:1606.03498, section 3.1; the mean over F keeps the width from setting the scale).
+    """
+    return (real_features.float().mean(-2) - fake_features.float().mean(-2)).square().mean(-1)
+
+
+def pull_away(features: Tensor) -> Tensor:
+    """Mean squared cosine between different samples' features, 0 (orthogonal) to 1 (collapsed).
+
+    A stand-in for minus the entropy of the generator (Zhao et al. 2016, arXiv:1609.03126).
+    Raises InputError when the batch has fewer than 2 rows.
+    """
+    batch = features.shape[-2]
+    if batch < 2:
+        raise InputError(f"pull_away needs a batch of at least 2 feature rows, found {batch}")
+    unit = torch.nn.functional.normalize(features.float(), dim=-1)
+    squared = (unit @ unit.transpose(-1, -2)).square()
+    diagonal = squared.diagonal(dim1=-2, dim2=-1).sum(-1)
+    return (squared.sum((-2, -1)) - diagonal) / (batch * (batch - 1))
+
+
+def kde_log_density(points: Tensor, data: Tensor, bandwidth: float) -> Tensor:
+    """Log density (..., B) of `points` under a Gaussian kernel estimate from `data` (..., N, d).
+
+    `bandwidth` is the kernel's standard deviation, in the units of the points. Differentiable in
+    `points`. Raises InputError when the bandwidth is not positive.
+    """
+    if not bandwidth > 0:
+        raise InputError(f"bandwidth must be above 0, found {bandwidth}")
+    points, data = points.float(), data.float()
+    squared = (
+        points.square().sum(-1, keepdim=True)
+        + data.square().sum(-1).unsqueeze(-2)
+        - 2 * points @ data.transpose(-1, -2)
+    )
+    count, dimension = data.shape[-2:]
+    constant = math.log(count) + dimension / 2 * math.log(2 * math.pi * bandwidth**2)
+    return (-squared / (2 * bandwidth**2)).logsumexp(-1) - constant
+
+
+def low_density(points: Tensor, data: Tensor, bandwidth: float, log_threshold: float) -> Tensor:
+    """How far log p of `points` exceeds the threshold, on average; 0 where it does not.
+
+    The complement generator's E[log p(x) 1(p(x) > eps)] less the constant log eps under the
+    indicator: same gradient, and continuous (Dai et al. 2017, arXiv:1705.09783, section 5).
+    """
+    return (kde_log_density(points, data, bandwidth) - log_threshold).relu().mean(-1)
+
+
+def explicit_real_loss(logits: Tensor) -> Tensor:
+    """-E log(1 - p_generated) on real data with K+1 logits, of which the last is "generated"."""
+    logits = logits.float()
+    return softplus(logits[..., -1] - log_z(logits[..., :-1])).mean(-1)
+
+
+def explicit_fake_loss(logits: Tensor) -> Tensor:
+    """-E log p_generated on generated data with K+1 logits, of which the last is "generated"."""
+    logits = logits.float()
+    return softplus(log_z(logits[..., :-1]) - logits[..., -1]).mean(-1)

@@ -1,0 +1,205 @@
+"""Each loss term: its value by hand, its sign, its gradient to the generator, its stability."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from ssgan_core import losses
+from ssgan_core.errors import InputError
+
+LOG = math.log
+ZERO = torch.zeros(3, 2)  # zero logits, K = 2: Z = 2, D = 2/3
+HALF = torch.full((3, 2), -LOG(2))  # Z = 1, D = 1/2
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (losses.log_z(ZERO)[0], LOG(2)),
+        (losses.real_loss(ZERO), -LOG(2 / 3)),
+        (losses.fake_loss(ZERO), -LOG(1 / 3)),
+        (losses.generator_loss(ZERO), -LOG(2 / 3)),
+        (losses.real_loss(HALF), LOG(2)),
+        (losses.fake_loss(HALF), LOG(2)),
+        # p(class 0) = 1/4 at the first point, 1/2 at the second
+        (
+            losses.labeled_loss(torch.tensor([[0, LOG(3)], [5.0, 5.0]]), torch.tensor([0, 1])),
+            (LOG(4) + LOG(2)) / 2,
+        ),
+        (
+            losses.conditional_entropy(torch.tensor([[0, LOG(3)], [5.0, 5.0]])),
+            (0.25 * LOG(4) + 0.75 * LOG(4 / 3) + LOG(2)) / 2,
+        ),
+        # means (2, 0) and (0, 1): (4 + 1) / 2 features; batches of different sizes
+        (
+            losses.feature_matching(
+                torch.tensor([[1.0, 0], [3, 0]]), torch.tensor([[0.0, 1], [0, 1], [0, 1]])
+            ),
+            2.5,
+        ),
+        # cosines 0, 1/sqrt2, 1/sqrt2 whatever the lengths: mean square 1/3
+        (losses.pull_away(torch.tensor([[2.0, 0], [0, 3], [5, 5]])), 1 / 3),
+        # one kernel of width 1 at distance 1: -1/2 - log 2 pi
+        (
+            losses.kde_log_density(torch.tensor([[1.0, 0]]), torch.zeros(1, 2), 1.0)[0],
+            -0.5 - LOG(2 * math.pi),
+        ),
+        # two kernels of width 2, one at the point and one at distance 2
+        (
+            losses.kde_log_density(torch.zeros(1, 2), torch.tensor([[0.0, 0], [2, 0]]), 2.0)[0],
+            LOG((1 + math.exp(-0.5)) / 2) - LOG(8 * math.pi),
+        ),
+        # one point a nat above the threshold, one far below it
+        (
+            losses.low_density(
+                torch.tensor([[0.0, 0], [9, 9]]), torch.zeros(1, 2), 1.0, -LOG(2 * math.pi) - 1
+            ),
+            0.5,
+        ),
+        # 2 + 1 logits, all zero: p_generated = 1/3
+        (losses.explicit_real_loss(torch.zeros(4, 3)), -LOG(2 / 3)),
+        (losses.explicit_fake_loss(torch.zeros(4, 3)), -LOG(1 / 3)),
+    ],
+)
+def test_value_by_hand(value, expected):
+    torch.testing.assert_close(value, torch.tensor(expected), rtol=1e-5, atol=1e-6)
+
+
+def descend(function, start, rate=0.1):
+    """One step along the negative gradient."""
+    start = start.clone().requires_grad_()
+    (gradient,) = torch.autograd.grad(function(start).sum(), start)
+    assert gradient.abs().sum() > 0
+    return (start - rate * gradient).detach()
+
+
+@pytest.fixture
+def logits():
+    return torch.randn(16, 3, generator=torch.Generator().manual_seed(0))
+
+
+def test_real_and_generator_loss_raise_z_and_fake_loss_lowers_it(logits):
+    before = losses.log_z(logits)
+    assert (losses.log_z(descend(losses.real_loss, logits)) > before).all()
+    assert (losses.log_z(descend(losses.generator_loss, logits)) > before).all()
+    assert (losses.log_z(descend(losses.fake_loss, logits)) < before).all()
+
+
+def test_labeled_loss_raises_the_probability_of_the_label(logits):
+    labels = torch.arange(16) % 3
+    after = descend(lambda x: losses.labeled_loss(x, labels), logits)
+    rows = torch.arange(16)
+    assert (after.softmax(-1)[rows, labels] > logits.softmax(-1)[rows, labels]).all()
+
+
+def test_entropy_loss_firms_the_prediction_and_leaves_a_tie_alone(logits):
+    after = descend(losses.conditional_entropy, logits)
+    assert losses.conditional_entropy(after) < losses.conditional_entropy(logits)
+    tie = torch.zeros(1, 3, requires_grad=True)
+    losses.conditional_entropy(tie).backward()
+    torch.testing.assert_close(tie.grad, torch.zeros(1, 3))
+
+
+def test_feature_matching_moves_the_means_together_and_pull_away_the_samples_apart(logits):
+    real = logits + 1
+    after = descend(lambda x: losses.feature_matching(real, x), logits)
+    assert (after.mean(0) - real.mean(0)).norm() < (logits.mean(0) - real.mean(0)).norm()
+    bunch = torch.ones(8, 5) + 0.1 * torch.randn(8, 5, generator=torch.Generator().manual_seed(1))
+    assert losses.pull_away(descend(losses.pull_away, bunch, 10.0)) < losses.pull_away(bunch)
+
+
+def test_low_density_moves_points_off_the_data_and_no_further():
+    data = torch.zeros(1, 2)
+    points = torch.tensor([[0.5, 0.0], [3.0, 0.0]])
+    threshold = -math.log(2 * math.pi) - 1  # reached at distance sqrt 2
+    after = descend(lambda x: losses.low_density(x, data, 1.0, threshold), points)
+    assert after[0].norm() > 0.5
+    assert after[1].equal(points[1])
+
+
+def generator_terms():
+    data = torch.randn(50, 2, generator=torch.Generator().manual_seed(2))
+    classifier = nn.Sequential(nn.Linear(2, 8), nn.Tanh())
+    head = nn.Linear(8, 2)
+    return {
+        "generator_loss": lambda x: losses.generator_loss(head(classifier(x))),
+        "feature_matching": lambda x: losses.feature_matching(classifier(data), classifier(x)),
+        "pull_away": lambda x: losses.pull_away(classifier(x)),
+        "low_density": lambda x: losses.low_density(x, data, 0.5, -9.0),
+    }
+
+
+@pytest.mark.parametrize("name", list(generator_terms()))
+def test_gradient_reaches_every_generator_parameter(name):
+    torch.manual_seed(0)
+    generator = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 2))
+    generator_terms()[name](generator(torch.randn(32, 4))).backward()
+    for parameter in generator.parameters():
+        assert parameter.grad is not None
+        assert parameter.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("scale", [1e4, -1e4])
+def test_extreme_logits_stay_finite_with_the_right_limits(dtype, scale):
+    logits = torch.full((4, 3), scale, dtype=dtype).requires_grad_()
+    size = abs(float(logits.detach()[0, 0]))  # 1e4 as bfloat16 holds it
+    real, fake = losses.real_loss(logits), losses.fake_loss(logits)
+    assert real.dtype == torch.float32
+    high, low = (fake, real) if scale > 0 else (real, fake)
+    assert float(high.detach()) == pytest.approx(size, rel=1e-3)
+    assert float(low.detach()) == 0
+    split = torch.tensor([[scale, -scale, 0.0]], dtype=dtype).requires_grad_()
+    total = (
+        real
+        + fake
+        + losses.labeled_loss(logits, torch.zeros(4, dtype=torch.long))
+        + losses.conditional_entropy(logits)
+        + losses.conditional_entropy(split)
+        + losses.explicit_real_loss(split)
+        + losses.explicit_fake_loss(split)
+    )
+    total.backward()
+    assert total.isfinite()
+    assert logits.grad.isfinite().all()
+    assert split.grad.isfinite().all()
+
+
+def test_implicit_form_is_the_explicit_softmax_with_its_last_logit_at_zero(logits):
+    explicit = torch.cat([logits, torch.zeros(16, 1)], -1)
+    torch.testing.assert_close(losses.real_loss(logits), losses.explicit_real_loss(explicit))
+    torch.testing.assert_close(losses.fake_loss(logits), losses.explicit_fake_loss(explicit))
+    softmax = explicit.softmax(-1)
+    torch.testing.assert_close(losses.log_z(logits).sigmoid(), 1 - softmax[:, -1])
+    # a shift of all K+1 logits changes nothing
+    torch.testing.assert_close(
+        losses.explicit_real_loss(explicit + 7), losses.real_loss(logits), rtol=1e-5, atol=1e-5
+    )
+
+
+def test_a_stack_of_runs_gives_each_run_its_own_value():
+    stack = torch.randn(5, 16, 3, generator=torch.Generator().manual_seed(3))
+    labels = torch.arange(16).expand(5, 16) % 3
+    data = torch.randn(20, 3, generator=torch.Generator().manual_seed(4))
+    for function in (
+        losses.real_loss,
+        losses.fake_loss,
+        losses.conditional_entropy,
+        losses.pull_away,
+        lambda x: losses.labeled_loss(x, labels[..., : x.shape[-2]] if x.ndim == 3 else labels[0]),
+        lambda x: losses.feature_matching(x, x + 1),
+        lambda x: losses.low_density(x, data, 0.5, -9.0),
+    ):
+        together = function(stack)
+        assert together.shape == (5,)
+        alone = torch.stack([function(run) for run in stack])
+        torch.testing.assert_close(together, alone, rtol=1e-4, atol=1e-5)
+
+
+def test_bad_input_is_named():
+    with pytest.raises(InputError, match="bandwidth must be above 0"):
+        losses.kde_log_density(torch.zeros(1, 2), torch.zeros(1, 2), 0.0)
+    with pytest.raises(InputError, match="at least 2"):
+        losses.pull_away(torch.zeros(1, 4))

@@ -1,0 +1,27 @@
+"""Where the project lies, and where a path that a person typed points to."""
+
+import os
+from pathlib import Path
+
+
+def project_root() -> Path:
+    """Folder of the checkout; the current folder when the package is installed elsewhere."""
+    root = Path(__file__).resolve().parents[1]
+    return root if (root / "pyproject.toml").exists() else Path.cwd()
+
+
+def resolve_path(path: str | os.PathLike) -> Path:
+    """Absolute form of a path given by a person.
+
+    A relative path is looked up from the current folder, then from the project's root, so that
+    the same parameter works in JupyterLab (which starts in `notebooks/`) and in papermill.
+    """
+    path = Path(path).expanduser()
+    if path.is_absolute() or path.exists():
+        return path.resolve()
+    return (project_root() / path).resolve()
+
+
+def data_folder() -> Path:
+    """Folder for data that the package makes: `$SSGAN_DATA`, or `data/` in the project."""
+    return Path(os.environ.get("SSGAN_DATA") or project_root() / "data")

@@ -1,0 +1,144 @@
+"""Strict chapter parameters: every one known, typed and in range, or one clear error."""
+
+import ast
+import difflib
+import hashlib
+import json
+import os
+from typing import Any, ClassVar, Literal, Self
+
+import pandas as pd
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from ssgan_core.errors import InputError
+
+
+class Settings(BaseModel):
+    """Base of each chapter's settings: frozen, no unknown names, no silent conversions.
+
+    A subclass declares one field per parameter, with its range and a description, and
+    `PROFILES`: the value that each profile gives to a parameter left at `None`.
+    `ENVIRONMENT` names variables that serve where neither a parameter nor a profile does.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, protected_namespaces=())
+    PROFILES: ClassVar[dict[str, dict[str, Any]]] = {"smoke": {}, "quick": {}, "full": {}}
+    ENVIRONMENT: ClassVar[dict[str, str]] = {"photos": "SSGAN_PHOTOS", "mnist": "SSGAN_MNIST"}
+
+    profile: Literal["smoke", "quick", "full"] = Field(
+        "quick", description="smoke tests the plumbing, quick suits a laptop, full wants a GPU"
+    )
+    seed: int = Field(0, ge=0, lt=2**31, description="seed of every random choice")
+
+    @classmethod
+    def resolve(cls, **parameters: Any) -> Self:
+        """Settings from parameters, where `None` means "as the profile says".
+
+        Raises
+        ------
+        InputError
+            An unknown name, a wrong type or a value out of range; the message names the
+            parameter and what it accepts.
+        """
+        for name in parameters:
+            if name not in cls.model_fields:
+                raise InputError(cls._unknown(name))
+        given = {name: value for name, value in parameters.items() if value is not None}
+        profile = given.get("profile", "quick")
+        filled = dict(cls.PROFILES.get(profile, {})) if isinstance(profile, str) else {}
+        for name, variable in cls.ENVIRONMENT.items():
+            if name in cls.model_fields and os.environ.get(variable):
+                filled[name] = os.environ[variable]
+        try:
+            return cls(**(filled | given))
+        except ValidationError as error:
+            raise InputError("; ".join(cls._explain(item) for item in error.errors())) from None
+
+    @classmethod
+    def from_parameters(cls, namespace: dict[str, Any]) -> Self:
+        """Settings from a notebook's `globals()`, after its `parameters` cell has run.
+
+        papermill only warns about a parameter that the notebook does not know, so the names
+        assigned by the leading cells (the `parameters` cell and the one papermill injects
+        behind it) are checked here.
+        """
+        names = set(cls.model_fields) | _assigned_in_leading_cells(namespace.get("In", []))
+        return cls.resolve(**{name: namespace[name] for name in names if name in namespace})
+
+    @property
+    def key(self) -> str:
+        """Short fingerprint of all values."""
+        text = json.dumps(self.model_dump(), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+    def table(self) -> pd.DataFrame:
+        """One row a parameter: its value in this run and its meaning."""
+        rows = [
+            (name, getattr(self, name), field.description or "")
+            for name, field in type(self).model_fields.items()
+        ]
+        frame = pd.DataFrame(rows, columns=["parameter", "value", "meaning"])
+        return frame.astype({"value": object}).set_index("parameter")
+
+    def _repr_html_(self) -> str:
+        return self.table().to_html(na_rep="–", classes="settings")
+
+    @classmethod
+    def _unknown(cls, name: str) -> str:
+        known = list(cls.model_fields)
+        close = difflib.get_close_matches(name, known, n=1)
+        hint = f" (did you mean {close[0]!r}?)" if close else ""
+        return f"unknown parameter {name!r}{hint}; accepted: {', '.join(known)}"
+
+    @classmethod
+    def _explain(cls, item: dict[str, Any]) -> str:
+        name = str(item["loc"][0]) if item["loc"] else "settings"
+        if name not in cls.model_fields:
+            return item["msg"].removeprefix("Value error, ")
+        found = item.get("input")
+        if item["type"] == "missing":
+            return f"parameter {name!r} is missing; accepted: {_accepted(cls, name)}"
+        return (
+            f"parameter {name!r} is {found!r} ({type(found).__name__}); "
+            f"accepted: {_accepted(cls, name)}"
+        )
+
+
+def _accepted(cls: type[Settings], name: str) -> str:
+    """What a field accepts, in words, read from its JSON schema."""
+    words = {"integer": "a whole number", "number": "a number", "string": "text",
+             "boolean": "True or False", "array": "a list", "null": "None"}  # fmt: skip
+    schema = cls.model_json_schema()["properties"][name]
+    parts = []
+    for option in schema.get("anyOf", [schema]):
+        if "enum" in option or "const" in option:
+            parts.append(", ".join(option.get("enum", [option.get("const")])))
+            continue
+        text = words.get(option.get("type"), option.get("type", "any value"))
+        bounds = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<",
+                  "multipleOf": "a multiple of"}  # fmt: skip
+        limits = [f"{sign} {option[key]:g}" for key, sign in bounds.items() if key in option]
+        parts.append(" ".join([text, " and ".join(limits)]).strip())
+    return " or ".join(dict.fromkeys(parts))
+
+
+def _assigned_in_leading_cells(cells: list[str]) -> set[str]:
+    """Names that the first cells assign, up to the first cell that does more than that."""
+    names: set[str] = set()
+    for source in cells[1:]:  # IPython's history starts with an empty entry
+        try:
+            body = ast.parse(source).body
+        except SyntaxError:
+            break
+        if not all(isinstance(node, ast.Assign) and _is_literal(node.value) for node in body):
+            break
+        names |= {t.id for node in body for t in node.targets if isinstance(t, ast.Name)}
+    return names
+
+
+def _is_literal(node: ast.expr) -> bool:
+    try:
+        ast.literal_eval(node)
+    except ValueError:
+        return False
+    return True

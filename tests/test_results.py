@@ -1,0 +1,68 @@
+"""Run folders, provenance and intervals."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from ssgan_core.results import Run, format_ci, mean_ci, wilson_ci, write_json
+from ssgan_core.settings import Settings
+
+DATA = {"name": "made up", "checksum": "abc"}
+
+
+def test_the_same_settings_and_data_share_a_folder(tmp_path):
+    first = Run.open("chapter", Settings.resolve(seed=1), DATA, root=tmp_path)
+    again = Run.open("chapter", Settings.resolve(seed=1), DATA, root=tmp_path)
+    other = Run.open("chapter", Settings.resolve(seed=2), DATA, root=tmp_path)
+    other_data = Run.open("chapter", Settings.resolve(seed=1), DATA | {"checksum": "d"}, tmp_path)
+    assert first.folder == again.folder
+    assert len({first.folder, other.folder, other_data.folder}) == 3
+
+
+def test_a_killed_run_finds_its_checkpoint_and_a_finished_one_leaves_none(tmp_path):
+    run = Run.open("chapter", Settings.resolve(), DATA, root=tmp_path)
+    assert not run.resumed
+    run.checkpoint("a.pt").write_bytes(b"state")
+    again = Run.open("chapter", Settings.resolve(), DATA, root=tmp_path)
+    assert again.resumed and again.checkpoint("a.pt").read_bytes() == b"state"
+    again.finish({"x": 1})
+    assert not Run.open("chapter", Settings.resolve(), DATA, root=tmp_path).resumed
+
+
+def test_metrics_say_what_was_run_on_what(tmp_path):
+    run = Run.open("chapter", Settings.resolve(seed=3), DATA, root=tmp_path)
+    values = {"accuracy": np.float32(0.5), "all": torch.tensor([1.0, float("nan")]), "n": (1, 2)}
+    run.finish(values)
+    metrics = json.loads((run.folder / "metrics.json").read_text())
+    assert metrics["values"] == {"accuracy": 0.5, "all": [1.0, None], "n": [1, 2]}
+    assert metrics["settings"]["seed"] == 3 and metrics["data"]["checksum"] == "abc"
+    assert metrics["git"] and metrics["device"] and metrics["versions"]["torch"]
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path):
+    path = tmp_path / "metrics.json"
+    write_json(path, {"a": 1})
+    with pytest.raises(ValueError, match="JSON"):
+        write_json(path, {"a": float("nan")})
+    assert json.loads(path.read_text()) == {"a": 1}
+    assert [p.name for p in tmp_path.iterdir()] == ["metrics.json"]
+
+
+def test_student_interval_of_a_worked_case():
+    mean, half = mean_ci([1.0, 2.0, 3.0])
+    assert mean == 2.0
+    assert half == pytest.approx(4.3027 * 1 / math.sqrt(3), rel=1e-4)
+    assert math.isnan(mean_ci([1.0])[1])
+
+
+def test_formatted_interval():
+    assert format_ci([0.7]) == "70.0 %"
+    assert format_ci([0.6, 0.7, 0.8]) == "70.0 ± 24.8 %"
+
+
+def test_wilson_interval_stays_inside_zero_and_one():
+    low, high = wilson_ci(10, 10)
+    assert 0.6 < low < 0.8 and high == 1.0

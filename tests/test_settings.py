@@ -1,0 +1,78 @@
+"""Parameters are strict: each fault is one error naming the parameter and what it accepts."""
+
+from typing import ClassVar
+
+import pytest
+from pydantic import Field
+
+from ssgan_core.errors import InputError
+from ssgan_core.settings import Settings
+
+
+class Example(Settings):
+    PROFILES: ClassVar = {"smoke": {"steps": 2}, "quick": {"steps": 20}, "full": {"steps": 200}}
+    photos: str | None = Field(None, description="folder of photos")
+    steps: int = Field(None, ge=1, le=1000, description="training steps")
+    rate: float = Field(0.1, gt=0, description="learning rate")
+
+
+def test_none_means_as_the_profile_says():
+    assert Example.resolve().steps == 20
+    assert Example.resolve(profile="smoke", steps=None).steps == 2
+    assert Example.resolve(profile="smoke", steps=7).steps == 7
+
+
+def test_whole_numbers_serve_as_floats():
+    assert Example.resolve(rate=1).rate == 1.0
+
+
+@pytest.mark.parametrize(
+    ("parameters", "words"),
+    [
+        ({"no_such_parameter": 1}, ["unknown parameter 'no_such_parameter'", "steps"]),
+        ({"step": 1}, ["'step'", "did you mean 'steps'"]),
+        ({"steps": "many"}, ["'steps'", "'many'", "whole number", "≥ 1 and ≤ 1000"]),
+        ({"steps": 0}, ["'steps'", "is 0", "≥ 1"]),
+        ({"steps": 2.5}, ["'steps'", "2.5", "whole number"]),
+        ({"steps": True}, ["'steps'", "True", "whole number"]),
+        ({"rate": -1.0}, ["'rate'", "-1.0", "> 0"]),
+        ({"profile": "fast"}, ["'profile'", "'fast'", "smoke, quick, full"]),
+        ({"seed": -1}, ["'seed'", "≥ 0"]),
+        ({"photos": 3}, ["'photos'", "text or None"]),
+    ],
+)
+def test_each_fault_names_the_parameter_and_what_it_accepts(parameters, words):
+    with pytest.raises(InputError) as error:
+        Example.resolve(**parameters)
+    for word in words:
+        assert word in str(error.value)
+
+
+def test_environment_serves_where_no_path_is_given(monkeypatch):
+    monkeypatch.setenv("SSGAN_PHOTOS", "/from/environment")
+    assert Example.resolve().photos == "/from/environment"
+    assert Example.resolve(photos="/given").photos == "/given"
+
+
+def test_unknown_names_of_the_leading_cells_are_found():
+    cells = ["", "# defaults\nseed = 0\nsteps = None", "# Parameters\nno_such_parameter = 1"]
+    namespace = {"In": cells, "seed": 0, "steps": None, "no_such_parameter": 1}
+    with pytest.raises(InputError, match="no_such_parameter"):
+        Example.from_parameters(namespace)
+
+
+def test_names_of_later_cells_are_not_parameters():
+    cells = ["", "seed = 4", "from x import y\nresult = 3", "other = 2"]
+    settings = Example.from_parameters({"In": cells, "seed": 4, "result": 3, "other": 2})
+    assert settings.seed == 4
+
+
+def test_key_depends_on_every_value_and_on_nothing_else():
+    assert Example.resolve(steps=20).key == Example.resolve().key
+    assert Example.resolve(steps=21).key != Example.resolve().key
+
+
+def test_table_explains_every_parameter():
+    table = Example.resolve().table()
+    assert list(table.index) == list(Example.model_fields)
+    assert table.meaning.str.len().min() > 0

@@ -1,0 +1,298 @@
+"""Find the photographs in a folder, whichever way their publisher laid them out."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import tarfile
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from ssgan_core.errors import InputError
+
+UNKNOWN = -1  # the label of a photo whose class nobody has said
+
+EXTENSIONS = (".jpg", ".jpeg")
+DEPTH = 2  # the deepest layouts are PetImages/Cat/1.jpg and oxford-iiit-pet/images/Abyssinian_1.jpg
+CHUNK = 256  # photos hashed per task
+ARTICLE_SPLITS = {"labeled": "labeled", "train": "unlabeled", "val": "val", "test": "test"}
+NOT_CLASSES = {"train", "test", "test1", "val", "valid", "validation", "labeled", "unlabeled",
+               "images", "petimages"}  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class PhotoCollection:
+    """Photographs, their classes and their splits, one row each; the bytes stay on the disk.
+
+    `table` has a RangeIndex and the columns `path` (unique name, `/` between its parts, the same
+    whether the photos lie flat, under `train/` or in tar shards), `label` (index into `classes`,
+    -1 where the class is unknown), `split` (empty until `split_photos`, then `train`, `val` or
+    `test`; after `choose_labeled`: `labeled`, `unlabeled`, `val` or `test`) and `digest` (SHA-256
+    of the file's bytes, hex). The others say where the bytes are: `name` (the photo's path on the
+    disk or in its shard), `file`, `offset`, `size`. `skipped` counts files that are not JPEG.
+    """
+
+    root: Path
+    table: pd.DataFrame
+    classes: tuple[str, ...]
+    layout: str
+    skipped: int = 0
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    @cached_property
+    def _places(self) -> list[tuple[str, int, int]]:
+        columns = (self.table[name].tolist() for name in ("file", "offset", "size"))
+        return list(zip(*columns, strict=True))
+
+    def read(self, row: int) -> bytes:
+        """The bytes of the JPEG file of one row. Raises InputError if it changed since the scan."""
+        file, offset, size = self._places[row]
+        try:
+            with open(file, "rb") as stream:
+                stream.seek(offset)
+                data = stream.read(size)
+        except OSError as error:
+            raise InputError(f"{file} can no longer be read: {error.strerror}.") from error
+        if len(data) != size:
+            raise InputError(
+                f"{self.table.path[row]} in {self.root} has changed since it was scanned: "
+                f"{len(data)} bytes of {size} are left."
+            )
+        return data
+
+    def rows(self, split: str) -> np.ndarray:
+        """Row numbers of one split, int64, ascending."""
+        return np.flatnonzero(self.table["split"].to_numpy() == split).astype(np.int64)
+
+    @cached_property
+    def checksum(self) -> str:
+        """SHA-256 over the sorted names and digests: the same photos give the same checksum."""
+        total = hashlib.sha256()
+        for path, digest in sorted(zip(self.table["path"], self.table["digest"], strict=True)):
+            total.update(os.fsencode(path) + b"\0" + digest.encode() + b"\n")
+        return total.hexdigest()
+
+
+class _Found(NamedTuple):
+    """A JPEG file before anything is known about it: its path from the root, and its bytes."""
+
+    name: str
+    file: str
+    offset: int
+    size: int
+
+
+class _Named(NamedTuple):
+    """What a layout makes of a path; a class of None is unknown."""
+
+    path: str
+    label: str | None
+    split: str = ""
+
+
+def _kaggle(name: str) -> _Named | None:
+    if match := re.fullmatch(r"(?:train/)?((cat|dog)\.\d+\.(?i:jpe?g))", name):
+        return _Named(match[1], match[2])
+    if match := re.fullmatch(r"test1?/(\d+\.(?i:jpe?g))", name):
+        return _Named(f"test/{match[1]}", None)
+    return None
+
+
+def _article(name: str) -> _Named | None:
+    if match := re.fullmatch(r"(labeled|train|val|test)/x?(cat|dog)_[^/]*", name):
+        return _Named(name, match[2], ARTICLE_SPLITS[match[1]])
+    return None
+
+
+def _microsoft(name: str) -> _Named | None:
+    # Named as Kaggle names the same photos, so that labeled sets and splits serve both.
+    if match := re.fullmatch(r"(?:PetImages/)?(Cat|Dog)/((?:0|[1-9]\d*)\.(?i:jpe?g))", name):
+        return _Named(f"{match[1].lower()}.{match[2]}", match[1].lower())
+    return None
+
+
+def _oxford(name: str) -> _Named | None:
+    match = re.fullmatch(r"(?:oxford-iiit-pet/)?(?:images/)?(([A-Za-z_]+)_\d+\.(?i:jpe?g))", name)
+    if match and match[2].lower() not in {"cat", "dog", "xcat", "xdog"}:
+        return _Named(match[1], "cat" if match[2][0].isupper() else "dog")
+    return None
+
+
+def _class_folders(name: str) -> _Named | None:
+    folder, _, file = name.partition("/")
+    if file and "/" not in file and folder.lower() not in NOT_CLASSES:
+        return _Named(name, {"cats": "cat", "dogs": "dog"}.get(folder.lower(), folder.lower()))
+    return None
+
+
+LAYOUTS: dict[str, Callable[[str], _Named | None]] = {
+    "Kaggle (cat.N.jpg, dog.N.jpg)": _kaggle,
+    "Microsoft (PetImages/Cat/N.jpg)": _microsoft,
+    "the article's (labeled/ train/ val/ test/ with cat_… and dog_…)": _article,
+    "Oxford-IIIT Pet (images/Breed_N.jpg)": _oxford,
+    "one folder a class (cat/… dog/…)": _class_folders,
+}
+
+
+def scan(root: str | Path) -> PhotoCollection:
+    """Find, name and hash the JPEG photographs under `root`; nothing is decoded or unpacked.
+
+    Five layouts are told apart by their names: Kaggle's (`cat.N.jpg`, flat or under `train/`;
+    numbered photos in `test/` or `test1/` join with an unknown class), Microsoft's
+    (`PetImages/Cat/N.jpg`), the article's own (`labeled/ train/ val/ test/`, whose splits are
+    kept), Oxford-IIIT Pet (`images/Abyssinian_1.jpg`: its README says that a capital first letter
+    is a cat), and one folder a class. `.tar` shards in `root` count as the files they hold.
+
+    Rows are sorted by `path`, so that the same photos get the same rows however they are stored.
+    Raises InputError for a folder that is missing, empty, of one class or of no such layout, for
+    two photos of one name, and for a shard that cannot be read.
+    """
+    folder = Path(root).expanduser()
+    if not str(root).strip() or not folder.exists():
+        raise InputError(f"The photo folder '{root}' does not exist.")
+    if not folder.is_dir():
+        raise InputError(f"The photo folder '{root}' is a file; a folder is accepted.")
+    try:
+        found, skipped = _find(folder)
+        if not found:
+            raise InputError(
+                f"The photo folder '{root}' holds no JPEG photograph (.jpg or .jpeg, in it, in "
+                f"its .tar shards or up to {DEPTH} folders down); {skipped} other files lie there."
+            )
+        layout, named = _recognise(found, root)
+        digests = _hash(found)
+    except OSError as error:
+        raise InputError(f"{error.filename or root} cannot be read: {error.strerror}.") from error
+    classes = tuple(sorted({name.label for name in named if name.label is not None}))
+    if len(classes) < 2:
+        what = f"only photos of '{classes[0]}'" if classes else "no photo whose class is known"
+        raise InputError(
+            f"The photo folder '{root}' holds {what}; at least two classes are needed."
+        )
+    table = pd.DataFrame(
+        {
+            "path": [name.path for name in named],
+            "label": [classes.index(name.label) if name.label else UNKNOWN for name in named],
+            "split": [name.split for name in named],
+            "digest": digests,
+            **{field: [getattr(photo, field) for photo in found] for field in _Found._fields},
+        }
+    )
+    table = table.sort_values("path", ignore_index=True, kind="stable")
+    if table["path"].duplicated().any():
+        path = table["path"][table["path"].duplicated()].iloc[0]
+        first, second = table[table["path"] == path].iloc[:2].itertuples()
+        raise InputError(
+            f"The photo folder '{root}' holds '{path}' twice: as {first.name} in {first.file} and "
+            f"as {second.name} in {second.file}; each photo is accepted once."
+        )
+    return PhotoCollection(folder, table, classes, layout, skipped)
+
+
+def _recognise(found: list[_Found], root: str | Path) -> tuple[str, list[_Named]]:
+    """The layout that explains every photo; raises InputError where there is none."""
+    readings = {title: [parse(photo.name) for photo in found] for title, parse in LAYOUTS.items()}
+    title = max(readings, key=lambda title: sum(name is not None for name in readings[title]))
+    named = readings[title]
+    if not any(named):
+        raise InputError(
+            f"The photos in '{root}' (such as '{found[0].name}') follow no layout that is known; "
+            f"accepted are {'; '.join(LAYOUTS)}."
+        )
+    if None in named:
+        raise InputError(
+            f"'{found[named.index(None)].name}' in '{root}' does not fit the layout of the other "
+            f"photos there, {title}; move it away, or use one of {'; '.join(LAYOUTS)}."
+        )
+    if LAYOUTS[title] is _article:
+        missing = set(ARTICLE_SPLITS.values()) - {name.split for name in named}
+        if missing:
+            folders = [folder for folder, split in ARTICLE_SPLITS.items() if split in missing]
+            raise InputError(
+                f"The photo folder '{root}' is laid out as the article's but has no photo in "
+                f"{' or '.join(folders)}/; labeled/, train/, val/ and test/ are all needed."
+            )
+    return title, named
+
+
+def _find(folder: Path) -> tuple[list[_Found], int]:
+    """Every JPEG file and shard member, and the number of other files."""
+    found, skipped = [], 0
+    for name, file, offset, size in _walk(folder, PurePosixPath(), 0):
+        if name.lower().endswith(EXTENSIONS):
+            found.append(_Found(name, file, offset, size))
+        else:
+            skipped += 1
+    return found, skipped
+
+
+def _is_litter(path: PurePosixPath) -> bool:
+    """Whether an operating system left this behind: .DS_Store, ._cat.1.jpg, Thumbs.db …"""
+    return path.name == "Thumbs.db" or any(p.startswith(".") or p == "__MACOSX" for p in path.parts)
+
+
+def _walk(folder: Path, inside: PurePosixPath, depth: int) -> Iterator[_Found]:
+    with os.scandir(folder) as entries:
+        for entry in sorted(entries, key=lambda entry: entry.name):
+            path = inside / entry.name
+            if _is_litter(path):
+                continue
+            if entry.is_dir():
+                if depth < DEPTH:
+                    yield from _walk(Path(entry.path), path, depth + 1)
+            elif entry.is_file():
+                if depth == 0 and entry.name.lower().endswith(".tar"):
+                    yield from _members(entry.path)
+                else:
+                    yield _Found(str(path), entry.path, 0, entry.stat().st_size)
+
+
+def _members(shard: str) -> Iterator[_Found]:
+    try:
+        with tarfile.open(shard, "r:") as archive:
+            members = archive.getmembers()
+    except tarfile.TarError as error:
+        raise InputError(
+            f"{shard} is not a complete, uncompressed tar archive ({error})."
+        ) from error
+    end = os.path.getsize(shard)
+    for member in members:
+        path = PurePosixPath(member.name)
+        if member.isreg() and not _is_litter(path):
+            if member.offset_data + member.size > end:
+                raise InputError(f"{shard} is cut off within '{member.name}'.")
+            yield _Found(str(path), shard, member.offset_data, member.size)
+
+
+def _hash(found: list[_Found]) -> list[str]:
+    """SHA-256 of each file, in threads (hashing and reading release the interpreter lock)."""
+
+    def digests(photos: list[_Found]) -> list[str]:
+        out: list[str] = []
+        stream = None
+        try:
+            for photo in photos:
+                if stream is None or stream.name != photo.file:
+                    if stream is not None:
+                        stream.close()
+                    stream = open(photo.file, "rb")  # noqa: SIM115 - kept open along a shard
+                stream.seek(photo.offset)
+                out.append(hashlib.sha256(stream.read(photo.size)).hexdigest())
+        finally:
+            if stream is not None:
+                stream.close()
+        return out
+
+    chunks = [found[start : start + CHUNK] for start in range(0, len(found), CHUNK)]
+    with ThreadPoolExecutor(max_workers=min(16, 2 * (os.cpu_count() or 1))) as pool:
+        return [digest for chunk in pool.map(digests, chunks) for digest in chunk]

@@ -1,0 +1,125 @@
+"""What the runs say about themselves, shown in the book.
+
+Beside each executed chapter lies its `metrics.json` (`book/chapters/NN_name.json`). From it come
+the line "how this page was run" under every chapter's title, the table of run times
+(`{run-times}`) and tables of results on other pages (`{run-results}`).
+"""
+
+import html
+import json
+from pathlib import Path
+from typing import Any
+
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.util.docutils import SphinxDirective
+
+CHAPTERS = "book/chapters"
+MEANING = {
+    "smoke": "It tests the plumbing; its numbers mean nothing.",
+    "quick": "Sized for a laptop; the results that count are those of a full run.",
+    "full": "The real size.",
+}
+
+
+def read_records(root: Path) -> dict[str, dict[str, Any]]:
+    """Records of the executed chapters by chapter name, in order."""
+    paths = sorted((root / CHAPTERS).glob("*.json"))
+    return {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in paths}
+
+
+def duration(seconds: float) -> str:
+    """`47 s`, `3 min 05 s`, `2 h 10 min`."""
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes >= 60:
+        return f"{minutes // 60} h {minutes % 60:02d} min"
+    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
+
+
+def banner(record: dict[str, Any]) -> str:
+    """HTML of the line that says how a page was run."""
+    profile = record["profile"]
+    facts = {
+        "Data": f"{record['data']['name']} ({record['data']['checksum'][:8]})",
+        "Device": record["device"],
+        "Seed": record["settings"].get("seed", "–"),
+        "Commit": record["git"],
+        "Wall time": duration(record["wall_s"]),
+    }
+    items = "".join(
+        f"<li><span>{name}</span> {html.escape(str(value))}</li>" for name, value in facts.items()
+    )
+    return (
+        f'<aside class="how-run {profile}" aria-label="How this page was run">'
+        f"<p><strong>{profile.capitalize()} run.</strong> {MEANING[profile]}</p>"
+        f"<ul>{items}</ul></aside>"
+    )
+
+
+def _add_banner(app: Sphinx, doctree: nodes.document) -> None:
+    folder, _, name = app.env.docname.rpartition("/")
+    record = read_records(Path(app.srcdir)).get(name) if folder == CHAPTERS else None
+    title = next(doctree.findall(nodes.title), None)
+    if record and title:
+        place = title.parent.index(title) + 1
+        title.parent.insert(place, nodes.raw("", banner(record), format="html"))
+
+
+def _table(rows: list[list[str]], header: list[str]) -> nodes.table:
+    table = nodes.table(classes=["run-facts"])
+    group = nodes.tgroup(cols=len(header))
+    group += [nodes.colspec(colwidth=1) for _ in header]
+    for part, lines in ((nodes.thead(), [header]), (nodes.tbody(), rows)):
+        for line in lines:
+            row = nodes.row()
+            for cell in line:
+                row += nodes.entry("", nodes.paragraph(text=cell))
+            part += row
+        group += part
+    table += group
+    return table
+
+
+class RunTimes(SphinxDirective):
+    """Table of every chapter's profile, device, data and wall time."""
+
+    def run(self) -> list[nodes.Node]:
+        records = read_records(Path(self.env.srcdir))
+        rows = [
+            [name, r["profile"], r["data"]["name"], r["device"], duration(r["wall_s"])]
+            for name, r in records.items()
+        ]
+        total = sum(r["wall_s"] for r in records.values())
+        rows.append(["in all", "", "", "", duration(total)])
+        return [_table(rows, ["chapter", "profile", "data", "device", "wall time"])]
+
+
+class RunResults(SphinxDirective):
+    """Table of results; each line of the body is `chapter | metric | what it is`.
+
+    The metric is a fraction, shown in percent; a dot goes down into nested values.
+    """
+
+    has_content = True
+
+    def run(self) -> list[nodes.Node]:
+        records = read_records(Path(self.env.srcdir))
+        rows = []
+        for line in self.content:
+            chapter, metric, meaning = (part.strip() for part in line.split("|"))
+            record = records.get(chapter)
+            if record is None:
+                rows.append([meaning, "not run in this build", ""])
+                continue
+            value = record["values"]
+            for part in metric.split("."):
+                value = value[part]
+            rows.append([meaning, f"{100 * value:.1f} %", f"{record['profile']}, {record['data']['name']}"])
+        return [_table(rows, ["", "test accuracy", "run"])]
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    app.add_directive("run-times", RunTimes)
+    app.add_directive("run-results", RunResults)
+    app.connect("doctree-read", _add_banner)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,131 @@
+"""`make book`: run what changed, check the numbers, build the pages.
+
+python -m book.build --profile quick --photos path --mnist path --only 01,07
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from book import execute, expectations
+from book.discover import PROFILES, BuildError, Chapter, chapters_of, check_pair, select
+from book.freshness import key_of
+
+
+def build(
+    root: Path,
+    profile: str = "quick",
+    photos: str | None = None,
+    mnist: str | None = None,
+    only: str | None = None,
+    html: bool = True,
+) -> None:
+    """Bring every page up to date and build the book into `_build/html`.
+
+    Raises
+    ------
+    BuildError
+        Bad input, a chapter that fails, a number outside its band, or a warning of Sphinx.
+    """
+    data = {"photos": photos or None, "mnist": mnist or None}
+    _check_input(root, profile, data)
+    chapters = chapters_of(root)
+    selected = select(chapters, only)
+    for chapter in chapters:
+        check_pair(chapter)
+    failures = _run(chapters, selected, profile, data)
+    if failures:
+        raise BuildError("\n".join(failures))
+    faults = [
+        fault
+        for chapter in chapters
+        if (about := execute.read_about(chapter))
+        for fault in expectations.check(root, chapter.name, about, _record(chapter))
+    ]
+    if faults:
+        raise BuildError("\n".join(faults))
+    if html:
+        _jupyter_book(root)
+
+
+def _check_input(root: Path, profile: str, data: dict[str, str | None]) -> None:
+    if profile not in PROFILES:
+        raise BuildError(f"PROFILE={profile}: accepted are {', '.join(PROFILES)}")
+    for name, path in data.items():
+        if path and not (root / path).is_dir():
+            raise BuildError(f"{name.upper()}={path}: no such folder")
+
+
+def _run(
+    chapters: list[Chapter], selected: list[Chapter], profile: str, data: dict[str, str | None]
+) -> list[str]:
+    """Run the selected chapters that are not up to date; the messages of those that fail."""
+    failures = []
+    for number, chapter in enumerate(chapters, 1):
+        label = f"[{number}/{len(chapters)}]"
+        about = execute.read_about(chapter)
+        if chapter in selected:
+            wanted = {"profile": profile} | {
+                name: path for name, path in data.items() if path and name in chapter.parameters
+            }
+        else:  # its page may stay if it is what its own parameters give today
+            wanted = about.get("parameters", {})
+        key = key_of(chapter, wanted)
+        if about.get("key") == key:
+            print(f"{label} {chapter.name}: up to date", flush=True)
+        elif chapter in selected:
+            try:
+                execute.run_chapter(chapter, wanted, key, label)
+            except BuildError as error:
+                print(f"{label}   failed", flush=True)
+                failures.append(str(error))
+        else:
+            print(f"{label} {chapter.name}: not selected, a placeholder stands for it", flush=True)
+            execute.write_placeholder(chapter)
+    return failures
+
+
+def _record(chapter: Chapter) -> dict[str, Any]:
+    return json.loads(chapter.record.read_text(encoding="utf-8"))
+
+
+def _jupyter_book(root: Path) -> None:
+    """Build the pages with execution off and warnings as errors."""
+    started = time.monotonic()
+    log = root / "book" / "logs" / "jupyter-book.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    program = str(Path(sys.executable).with_name("jupyter-book"))
+    command = [program, "build", ".", "--all", "-W", "-n", "--keep-going"]
+    result = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    log.write_text(result.stdout + result.stderr, encoding="utf-8")
+    if result.returncode:
+        lines = (result.stdout + result.stderr).splitlines()
+        warnings = [line for line in lines if "WARNING" in line or "ERROR" in line]
+        raise BuildError("\n".join([*(warnings or lines[-5:]), f"jupyter-book failed, see {log}"]))
+    print(f"book built in {time.monotonic() - started:.0f} s: {root / '_build/html/index.html'}")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--profile", default="quick", help=", ".join(PROFILES))
+    parser.add_argument("--photos", default=os.environ.get("SSGAN_PHOTOS"), help="photo folder")
+    parser.add_argument("--mnist", default=os.environ.get("SSGAN_MNIST"), help="MNIST folder")
+    parser.add_argument("--only", help="chapters, by number or name, with commas between")
+    options = parser.parse_args()
+    os.environ["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"  # the kernel's debugger warns otherwise
+    try:
+        build(Path.cwd(), **vars(options))
+    except BuildError as error:
+        for line in str(error).splitlines():
+            print(f"error: {line}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,185 @@
+"""One chapter through papermill: a whole page, or none."""
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import papermill
+from papermill.engines import NBClientEngine, papermill_engines
+from papermill.exceptions import PapermillExecutionError
+from tqdm import tqdm
+
+from book.discover import BuildError, Chapter
+
+CELL_TIMEOUT_S = {"smoke": 600, "quick": 3600, "full": 7 * 24 * 3600}
+KEY = "ssgan_book"  # where the page's metadata says what it was made from
+
+
+class ReportingEngine(NBClientEngine):
+    """papermill's own engine, which also says when a cell is done."""
+
+    @classmethod
+    def execute_managed_notebook(
+        cls, nb_man: Any, kernel_name: str, on_cell: Callable[[], None], **kwargs: Any
+    ) -> None:
+        complete = nb_man.cell_complete
+
+        def cell_complete(*args: Any, **kwargs: Any) -> None:
+            complete(*args, **kwargs)
+            on_cell()
+
+        nb_man.cell_complete = cell_complete
+        super().execute_managed_notebook(nb_man, kernel_name, **kwargs)
+
+
+papermill_engines.register("reporting", ReportingEngine)
+
+
+def run_chapter(chapter: Chapter, parameters: dict[str, Any], key: str, label: str) -> None:
+    """Execute a chapter and put its page and record in place.
+
+    Raises
+    ------
+    BuildError
+        The chapter failed: its page is gone, its log and partial notebook lie in `book/logs/`.
+    """
+    partial = chapter.log(".ipynb")
+    for folder in (partial.parent, chapter.page.parent):
+        folder.mkdir(parents=True, exist_ok=True)
+    started = time.time()
+    try:
+        notebook = _execute(chapter, parameters, partial, label)
+        _refuse_stderr(notebook)
+        metrics = _metrics(chapter, started)
+        real = any(parameters.get(name) for name in ("photos", "mnist"))
+        about = {"key": key, "parameters": parameters, "real": real, "device": metrics["device"]}
+        _clean(notebook, about)
+        _replace(chapter.record, json.dumps(metrics, indent=1, ensure_ascii=False) + "\n")
+        _replace(chapter.page, nbformat.writes(notebook) + "\n")
+        partial.unlink()
+    except BaseException as error:
+        remove_page(chapter)
+        if not isinstance(error, Exception):
+            raise
+        raise BuildError(f"{chapter.name}: {_one_line(error)} (see book/logs/)") from error
+
+
+def remove_page(chapter: Chapter) -> None:
+    """Leave no trace of an outdated or failed page, in the built book neither."""
+    html = chapter.root / "_build/html/book/chapters" / f"{chapter.name}.html"
+    for path in (chapter.page, chapter.record, html):
+        path.unlink(missing_ok=True)
+
+
+def write_placeholder(chapter: Chapter) -> None:
+    """A page for a chapter that this build did not run, so that references to it hold."""
+    text = f"""{chapter.heading}
+
+:::{{admonition}} Not run in this build
+:class: not-run
+This book was built from a selection of its chapters, and this one was not among them. Run it with
+
+```bash
+make book ONLY={chapter.number}
+```
+:::"""
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell(text)])
+    _clean(notebook, {"key": None})
+    remove_page(chapter)
+    chapter.page.parent.mkdir(parents=True, exist_ok=True)
+    _replace(chapter.page, nbformat.writes(notebook) + "\n")
+
+
+def read_about(chapter: Chapter) -> dict[str, Any]:
+    """What the page's metadata says it was made from; empty for no page or a placeholder."""
+    if not (chapter.page.exists() and chapter.record.exists()):
+        return {}
+    return dict(nbformat.read(chapter.page, as_version=4).metadata.get(KEY, {}))
+
+
+def _execute(
+    chapter: Chapter, parameters: dict[str, Any], partial: Path, label: str
+) -> nbformat.NotebookNode:
+    total = len(chapter.notebook.cells) + 1  # papermill adds the cell with the parameters
+    terminal = sys.stdout.isatty()
+    print(f"{label} {chapter.name}: {total} cells, {parameters['profile']}", flush=True)
+    started = said = time.monotonic()
+    with (
+        tqdm(total=total, unit="cell", leave=False, file=sys.stdout, disable=not terminal) as bar,
+        open(chapter.log(".log"), "w", encoding="utf-8") as log,
+    ):
+        done = 0
+
+        def on_cell() -> None:
+            nonlocal done, said
+            done += 1
+            bar.update()
+            if not terminal and time.monotonic() - said >= 20:
+                said = time.monotonic()
+                print(f"{label}   cell {done}/{total}, {said - started:.0f} s", flush=True)
+
+        notebook = papermill.execute_notebook(
+            chapter.source,
+            partial,
+            parameters=parameters,
+            cwd=chapter.root,
+            engine_name="reporting",
+            on_cell=on_cell,
+            progress_bar=False,
+            execution_timeout=CELL_TIMEOUT_S[parameters["profile"]],
+            stdout_file=log,
+            stderr_file=log,
+        )
+    print(f"{label}   done in {time.monotonic() - started:.0f} s", flush=True)
+    return notebook
+
+
+def _refuse_stderr(notebook: nbformat.NotebookNode) -> None:
+    for number, cell in enumerate(notebook.cells, 1):
+        for output in cell.get("outputs", []):
+            if output.get("name") == "stderr":
+                first = output["text"].strip().splitlines()[0]
+                raise BuildError(f"cell {number} writes to stderr: {first}")
+
+
+def _metrics(chapter: Chapter, started: float) -> dict[str, Any]:
+    """The `metrics.json` that this run of the chapter wrote."""
+    written = [
+        path
+        for path in (chapter.root / "runs" / chapter.name).glob("*/metrics.json")
+        if path.stat().st_mtime >= started - 1
+    ]
+    if not written:
+        raise BuildError(f"wrote no runs/{chapter.name}/*/metrics.json (Run.finish is missing)")
+    newest = max(written, key=lambda path: path.stat().st_mtime)
+    return json.loads(newest.read_text(encoding="utf-8"))
+
+
+def _clean(notebook: nbformat.NotebookNode, about: dict[str, Any]) -> None:
+    """Drop what differs between two runs with the same outputs; say what the page is made from."""
+    notebook.metadata.pop("papermill", None)
+    notebook.metadata[KEY] = about
+    for number, cell in enumerate(notebook.cells):
+        cell.id = f"cell-{number:03d}"
+        for name in ("papermill", "execution"):
+            cell.metadata.pop(name, None)
+
+
+def _replace(path: Path, text: str) -> None:
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_text(text, encoding="utf-8")
+    os.replace(partial, path)
+
+
+def _one_line(error: Exception) -> str:
+    if isinstance(error, PapermillExecutionError):
+        return f"cell {error.cell_index + 1}: {error.ename}: {' '.join(error.evalue.split())}"
+    if isinstance(error, BuildError):
+        return str(error)
+    lines = [line for line in str(error).splitlines() if line.strip()]
+    return f"{type(error).__name__}: {lines[0] if lines else 'no message'}"

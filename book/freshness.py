@@ -1,0 +1,76 @@
+"""What a chapter's result depends on, as one key: same key, same page, no need to run again."""
+
+import hashlib
+import json
+import os
+import tempfile
+from functools import cache
+from modulefinder import ModuleFinder
+from pathlib import Path
+from typing import Any
+
+from book.discover import Chapter
+
+
+def key_of(chapter: Chapter, parameters: dict[str, Any]) -> str:
+    """Hash over source, imported package modules, lock file, parameters and data."""
+    root = chapter.root
+    source = [(c.cell_type, c.source, c.metadata.get("tags", [])) for c in chapter.notebook.cells]
+    inputs = {
+        "source": source,
+        "modules": _digests(root, _imported_modules(chapter)),
+        "lock": _digest(root / "requirements.lock"),
+        "parameters": parameters,
+        "data": {
+            name: _listing(root / parameters[name])
+            for name in ("photos", "mnist")
+            if parameters.get(name)
+        },
+    }
+    if "labeled_set" in chapter.parameters:
+        inputs["labeled_sets"] = _digests(root, (root / "notebooks/labeled_sets").glob("*.csv"))
+    return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _imported_modules(chapter: Chapter) -> list[Path]:
+    """Files of `ssgan_core` that the chapter imports, directly or through others."""
+    code = "\n".join(
+        line
+        for cell in chapter.notebook.cells
+        if cell.cell_type == "code"
+        for line in cell.source.splitlines()
+        if not line.lstrip().startswith(("%", "!"))
+    )
+    finder = ModuleFinder(path=[str(chapter.root)])
+    with tempfile.TemporaryDirectory() as folder:
+        script = Path(folder, "chapter.py")
+        script.write_text(code, encoding="utf-8")
+        finder.run_script(str(script))
+    return [
+        Path(module.__file__)
+        for name, module in finder.modules.items()
+        if name.split(".")[0] == "ssgan_core" and module.__file__
+    ]
+
+
+def _digests(root: Path, paths: Any) -> dict[str, str]:
+    return {path.relative_to(root).as_posix(): _digest(path) for path in sorted(paths)}
+
+
+@cache
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@cache
+def _listing(folder: Path) -> str:
+    """Cheap fingerprint of a data folder: names, sizes and modification times."""
+    digest = hashlib.sha256()
+    for base, folders, files in os.walk(folder):
+        folders.sort()
+        for name in sorted(files):
+            path = os.path.join(base, name)
+            stat = os.stat(path)
+            line = f"{os.path.relpath(path, folder)}\0{stat.st_size}\0{stat.st_mtime_ns}\n"
+            digest.update(line.encode())
+    return digest.hexdigest()

@@ -3,64 +3,22 @@
 from __future__ import annotations
 
 import argparse
-import csv
-import os
 import sys
-import tempfile
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from sklearn.cluster import KMeans
 
+from ssgan_core.data.labeled_csv import HEADER, LabeledSet, PhotoFinder, read_rows
 from ssgan_core.data.photos import UNKNOWN, PhotoCollection, scan
 from ssgan_core.data.splits import seeded_hash, shares, split_photos
 from ssgan_core.errors import InputError
 
-HEADER = ["path", "label"]
 SHOWN = 5  # faults of a file that are spelled out
 IMBALANCE = 4  # times as many photos of one class as of another before it is worth a warning
-
-
-@dataclass(frozen=True, eq=False)
-class LabeledSet:
-    """A few photos and their labels: `rows` (n,) and `labels` (n,) int64, `paths`, `classes`.
-
-    `source` says in words where the set comes from; `warnings` what is odd but accepted.
-    """
-
-    rows: np.ndarray
-    labels: np.ndarray
-    paths: tuple[str, ...]
-    classes: tuple[str, ...]
-    source: str
-    warnings: tuple[str, ...] = ()
-
-    def __len__(self) -> int:
-        return len(self.paths)
-
-    def write(self, file: str | Path) -> None:
-        """Write the set as CSV (`path,label`), sorted by class and path; whole or not at all."""
-        file = Path(file)
-        names = [self.classes[label] for label in self.labels]
-        try:
-            handle, partial = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
-        except OSError as error:
-            raise InputError(f"{file} cannot be written: {error.strerror}.") from error
-        try:
-            with open(handle, "w", newline="", encoding="utf-8") as stream:
-                writer = csv.writer(stream, lineterminator="\n")
-                writer.writerow(HEADER)
-                writer.writerows(sorted(zip(self.paths, names, strict=True), key=lambda r: r[::-1]))
-            os.chmod(partial, 0o644)
-            os.replace(partial, file)
-        except OSError as error:
-            raise InputError(f"{file} cannot be written: {error.strerror}.") from error
-        finally:
-            Path(partial).unlink(missing_ok=True)
 
 
 def draw_labeled(photos: PhotoCollection, n: int = 100, seed: int = 0) -> LabeledSet:
@@ -120,6 +78,8 @@ def draw_representative(
     fitted and the photo nearest to each center is taken. This uses the class of every photo, as
     somebody does who looks for typical cats and typical dogs.
     """
+    from sklearn.cluster import KMeans  # slow to import, and only this function needs it
+
     features = np.asarray(features, dtype=np.float32)
     if features.ndim != 2 or len(features) != len(photos) or not np.isfinite(features).all():
         raise InputError(
@@ -145,9 +105,9 @@ def draw_representative(
 def read_labeled(file: str | Path, photos: PhotoCollection) -> LabeledSet:
     """Read a labeled set from CSV (`path,label`) and check it against the photos.
 
-    A path is the photo's name in the collection, or its path on the disk relative to the
-    collection's root, or its file name alone where that is unique; a label is a class name in
-    any case. A photo of unknown class may be labeled.
+    A path is the photo's name in the collection, its path under the collection's root, or its
+    file name alone where that is unique; a label is a class name in any case. A photo of unknown
+    class may be labeled.
 
     Raises InputError that names file and line for a missing photo, a duplicate (also a
     byte-identical one), an unknown class, a label that contradicts the known one, a path that is
@@ -156,8 +116,8 @@ def read_labeled(file: str | Path, photos: PhotoCollection) -> LabeledSet:
     for a wrong header, an empty file, and a class with fewer than two photos.
     """
     _split_needed(photos)
-    lines = _read_csv(Path(file))
-    find = _Finder(photos)
+    lines = read_rows(Path(file))
+    find = PhotoFinder(photos)
     table, classes = photos.table, photos.classes
     held_out = table["split"].isin(["val", "test"])
     tested = dict(zip(table["digest"][held_out], table["split"][held_out], strict=True))
@@ -192,10 +152,10 @@ def read_labeled(file: str | Path, photos: PhotoCollection) -> LabeledSet:
         count = "a fault" if len(faults) == 1 else f"{len(faults)} faults"
         raise InputError(f"The labeled set {file} has {count}: {'; '.join(faults[:SHOWN])}{more}.")
     counts = {name: list(labels.values()).count(label) for label, name in enumerate(classes)}
-    few = [f"{count or 'no'} of class '{name}'" for name, count in counts.items() if count < 2]
+    few = [f"{count} of class '{name}'" for name, count in counts.items() if count < 2]
     if few:
         raise InputError(
-            f"The labeled set {file} has {' and '.join(few)}; each class needs at least two photos."
+            f"The labeled set {file} has only {' and '.join(few)}; each class needs at least two."
         )
     warnings = []
     if max(counts.values()) > IMBALANCE * min(counts.values()):
@@ -235,61 +195,6 @@ def choose_labeled(photos: PhotoCollection, labeled: LabeledSet) -> PhotoCollect
     table.loc[rows, "split"] = "labeled"
     table.loc[rows, "label"] = labeled.labels
     return replace(photos, table=table)
-
-
-class _Finder:
-    """Turns a path that a person wrote into a row."""
-
-    def __init__(self, photos: PhotoCollection) -> None:
-        self.root = photos.root
-        self.paths = photos.table["path"].tolist()
-        names = photos.table["name"].tolist()
-        self.exact = {name: row for row, name in enumerate(names)}
-        self.exact |= {path: row for row, path in enumerate(self.paths)}
-        self.by_file: dict[str, list[int]] = {}
-        for row, (path, name) in enumerate(zip(self.paths, names, strict=True)):
-            for file in {PurePosixPath(path).name, PurePosixPath(name).name}:
-                self.by_file.setdefault(file, []).append(row)
-
-    def __call__(self, path: str) -> int:
-        if not path:
-            raise InputError("the path is empty")
-        plain = PurePosixPath(path.replace("\\", "/"))
-        if plain.is_absolute() or PureWindowsPath(path).drive or path.startswith("~"):
-            raise InputError(f"'{path}' is absolute; paths are relative to the photo folder")
-        if ".." in plain.parts:
-            raise InputError(f"'{path}' leaves the photo folder")
-        if (row := self.exact.get(str(plain))) is not None:
-            return row
-        rows = self.by_file.get(plain.name, [])
-        if not rows:
-            raise InputError(f"'{path}' is not among the photos in {self.root}")
-        if len(rows) > 1:
-            some = " or ".join(self.paths[row] for row in rows[:2])
-            raise InputError(f"'{path}' fits {len(rows)} photos; write its folder too, as {some}")
-        return rows[0]
-
-
-def _read_csv(file: Path) -> list[tuple[int, list[str]]]:
-    """The rows after the header with their line numbers; blank lines are left out."""
-    try:
-        with open(file, newline="", encoding="utf-8-sig") as stream:
-            reader = csv.reader(stream)
-            lines = [(reader.line_num, row) for row in reader if any(f.strip() for f in row)]
-    except OSError as error:
-        raise InputError(f"The labeled set {file} cannot be read: {error.strerror}.") from error
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"The labeled set {file} is not CSV in UTF-8 ({error}).") from error
-    if not lines:
-        raise InputError(f"The labeled set {file} is empty; 'path,label' and rows are expected.")
-    if [field.strip().lower() for field in lines[0][1]] != HEADER:
-        raise InputError(
-            f"The labeled set {file} begins with '{','.join(lines[0][1])}'; the header "
-            f"'path,label' is expected."
-        )
-    if len(lines) == 1:
-        raise InputError(f"The labeled set {file} has a header but no row.")
-    return lines[1:]
 
 
 def _split_needed(photos: PhotoCollection) -> None:

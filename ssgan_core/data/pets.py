@@ -21,7 +21,7 @@ from PIL import Image
 
 from ssgan_core.data.pets_bodies import EXTENT, draw_body
 from ssgan_core.data.pets_canvas import Brush
-from ssgan_core.data.pets_looks import draw_look
+from ssgan_core.data.pets_looks import Look, draw_look
 from ssgan_core.data.pets_scene import (
     draw_background,
     draw_light,
@@ -60,21 +60,26 @@ def draw_pet(seed: int, index: int, size: int) -> tuple[Image.Image, dict]:
     _check("seed", seed, 0, None)
     _check("index", index, 0, None)
     rng = np.random.default_rng([seed, index])
+    values, looks = _choose(rng, CLASSES[(index + 1) % 2])
+    image = Image.new("RGB", (min(max(3 * size, 192), 1024),) * 2)
+    _compose(image, values, looks, rng)
+    picture = image.resize((size, size), Image.Resampling.BOX)
+    return draw_light(picture, values["lighting"], rng), values
+
+
+def _choose(rng: np.random.Generator, label: str) -> tuple[dict, list[Look]]:
+    """Choose what is on a picture: its attributes, and its animals with the main one first."""
     values = {
         name: list(shares)[rng.choice(len(shares), p=list(shares.values()))]
         for name, shares in NUISANCES.items()
     }
-    label = CLASSES[(index + 1) % 2]
     looks = [draw_look(rng, label) for _ in range(values["animals"])]
-    image = Image.new("RGB", (min(max(3 * size, 192), 1024),) * 2)
-    _compose(image, values, looks, rng)
-    picture = draw_light(image.resize((size, size), Image.Resampling.BOX), values["lighting"], rng)
     main = looks[0]
     kind = {"label": label, "breed": main.breed.name, "coat": main.coat, "pattern": main.pattern}
-    return picture, kind | values
+    return kind | values, looks
 
 
-def _compose(image: Image.Image, values: dict, looks: list, rng: np.random.Generator) -> None:
+def _compose(image: Image.Image, values: dict, looks: list[Look], rng: np.random.Generator) -> None:
     """Paint background, person, animals and obstruction, back to front."""
     pose, crowd = values["pose"], len(looks)
     close = pose == "face"
@@ -83,13 +88,13 @@ def _compose(image: Image.Image, values: dict, looks: list, rng: np.random.Gener
     brush = Brush.on(image)
     half, tall = EXTENT[pose]
     fit = min(0.5 / half, 0.92 / tall) * rng.uniform(0.78, 1.0)
-    scale = fit * (1.0, 0.72, 0.6)[crowd - 1]
+    scale = fit * (1.0, 0.7, 0.56)[crowd - 1]
     feet = rng.uniform(0.88, 0.97)
     if close:
-        feet = 0.55 + 1.15 * scale + rng.uniform(-0.05, 0.08)
+        feet = 0.56 + 1.15 * scale + rng.uniform(-0.04, 0.08)
     slack = max(0.5 - half * scale, 0.02)
     x = 0.5 + rng.uniform(-0.8, 0.8) * slack if crowd == 1 else 0.5
-    spread = {1: (0.0,), 2: (-0.22, 0.22), 3: (0.0, -0.3, 0.3)}[crowd]
+    spread = {1: (0.0,), 2: (-0.2, 0.22), 3: (0.0, -0.28, 0.28)}[crowd]
     if backlit:
         brush.glow(rng.uniform(0.2, 0.8), rng.uniform(0.1, 0.4), 0.75, 0.75, (255, 246, 220), 0.85)
     tone = rng.uniform(0.42, 0.6) if backlit else 1.0
@@ -108,7 +113,8 @@ def _compose(image: Image.Image, values: dict, looks: list, rng: np.random.Gener
         frame = front.moved(*place, size, 0.0, flip)
         neck = draw_body(frame, looks[k], pose, rng)
         necks.append((frame.matrix @ neck + frame.origin) / image.width)
-    draw_obstruction(front, values["obstruction"], necks[-1], 0.98 if close else feet, rng)
+    top = feet - rng.uniform(0.12, 0.34) * tall * scale
+    draw_obstruction(front, values["obstruction"], necks[-1], top, rng)
 
 
 def draw_pets(

@@ -9,7 +9,7 @@ from ssgan_core.data.pets_heads import draw_head
 from ssgan_core.data.pets_looks import Look
 
 # Half-width and height that a pose takes up, in half-widths of the head.
-EXTENT = {"face": (1.35, 2.6), "sitting": (1.7, 4.7), "standing": (2.7, 4.5), "lying": (2.8, 3.1)}
+EXTENT = {"face": (1.4, 2.75), "sitting": (1.7, 4.7), "standing": (2.7, 4.5), "lying": (2.8, 3.1)}
 TAIL_WIDTH = {"thin": 0.3, "bushy": 0.62, "curled": 0.5, "stub": 0.34}
 
 
@@ -48,7 +48,7 @@ def _pattern(brush: Brush, look: Look, rng, trunk: Shape, box, upright: bool) ->
                 bars.append(
                     stroke_outline([(x, y0 - 0.2), (x - 0.12, y0 + 0.62 * (y1 - y0))], (0.24, 0.05))
                 )
-        brush.inside(trunk, bars, look.mark, 0.85)
+        brush.inside(trunk, bars, look.mark)
     elif look.pattern == "patched":
         for p, s, color in zip(places[:4], sizes, 2 * [look.mark, look.second], strict=False):
             brush.inside(trunk, [CIRCLE * (3.2 * s, 2.6 * s) + p], color)
@@ -65,9 +65,9 @@ def _tail(brush: Brush, look: Look, root, points) -> None:
     line = np.add(root, [(0.0, 0.0), *points])
     width = TAIL_WIDTH[kind]
     widths = width * np.array([0.8, *np.linspace(1, 0.75, len(points))])
-    brush.stroke(line, widths, look.base * 0.92, 0.3, look.breed.fur)
+    tail = brush.stroke(line, widths, look.base * 0.92, 0.3, look.breed.fur)
     if look.pattern in ("bicolor", "pointed"):
-        brush.stroke(line[-2:] * 0.5 + line[-1] * 0.5, widths[-2:], look.paws())
+        brush.inside(tail, [CIRCLE * 1.1 * width + line[-1]], look.paws())
     elif look.pattern == "striped" and len(points) > 2:
         for k in (1, 2):
             p, q = line[k] * 0.5 + line[k + 1] * 0.5, line[k + 1] - line[k]

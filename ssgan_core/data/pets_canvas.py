@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
 Color = np.ndarray | tuple[float, float, float]
+RIM_LIGHT = (255, 244, 214)
 CIRCLE = np.stack([f(np.linspace(0, 2 * np.pi, 28, endpoint=False)) for f in (np.cos, np.sin)], 1)
 
 
@@ -100,23 +101,22 @@ class Brush:
         """Pixels per local unit."""
         return float(np.sqrt(abs(np.linalg.det(self.matrix))))
 
-    def shape(self, outline: np.ndarray, fluff: float = 0.0) -> Shape:
+    def shape(self, outline: np.ndarray, fluff: float = 0.0, opacity: float = 1.0) -> Shape:
         """The mask of an outline (n, 2); ``fluff`` is the length of tufts along its edge."""
         pixels = np.asarray(outline, float) @ self.matrix.T + self.origin
         if fluff:
             pixels = _tufts(pixels, fluff * self.unit)
         n = self.image.width
-        low = np.clip(np.floor(pixels.min(0)) - 1, 0, n - 1).astype(int)
-        high = np.clip(np.ceil(pixels.max(0)) + 2, low + 1, n).astype(int)
-        mask = Image.new("L", tuple(int(v) for v in high - low))
-        ImageDraw.Draw(mask).polygon((pixels - low).ravel().tolist(), fill=255)
-        return Shape(mask, (int(low[0]), int(low[1])))
+        low = np.minimum(np.maximum(pixels.min(0) - 1, 0), n - 1).astype(int)
+        high = np.minimum(np.maximum(pixels.max(0) + 2, low + 1), n).astype(int)
+        mask = Image.new("L", tuple((high - low).tolist()))
+        ImageDraw.Draw(mask).polygon((pixels - low).ravel().tolist(), fill=int(255 * opacity))
+        return Shape(mask, tuple(low.tolist()))
 
-    def fill(self, shape: Shape, color: Color, opacity: float = 1.0, tone: float | None = None):
+    def fill(self, shape: Shape, color: Color, tone: float | None = None) -> None:
         """Paint a shape flat."""
-        value = np.clip(np.asarray(color, float) * (self.tone if tone is None else tone), 0, 255)
-        mask = shape.mask if opacity >= 1 else shape.mask.point(lambda v: int(v * opacity))
-        self.image.paste(tuple(int(v) for v in value), shape.corner, mask)
+        tone = self.tone if tone is None else tone
+        self.image.paste(tuple(min(int(v * tone), 255) for v in color), shape.corner, shape.mask)
 
     def paint(self, outline, color: Color, shade: float = 0.0, fluff: float = 0.0) -> Shape:
         """Paint an outline, darker toward its lower edge by ``shade`` (a share), and return it."""
@@ -124,29 +124,28 @@ class Brush:
         self.fill(shape, color)
         if shade:
             size = max(3.0, 0.16 * min(shape.mask.size))
-            self._edge(shape, np.asarray(color, float) * 0.45, shade, size, up=True)
-            lit = mix(color, (255, 250, 235), 0.5)
-            self._edge(shape, lit, 0.35 * shade, size * 0.8, up=False)
-        if shade and self.rim:
-            self._edge(shape, (255, 244, 214), self.rim, 0.03 * self.image.width, False, tone=1.0)
+            self._edge(shape, mix(color, (0, 0, 0), 0.55), shade, -size)
+            self._edge(shape, mix(color, (255, 250, 235), 0.5), 0.35 * shade, 0.8 * size)
+            if self.rim:
+                self._edge(shape, RIM_LIGHT, self.rim, 0.03 * self.image.width, tone=1.0)
         return shape
 
-    def _edge(self, shape, color, opacity, size, up, tone=None):
-        """Blend a color into one edge: what a blurred copy, moved away from it, leaves bare."""
-        step = -int(size) if up else int(size)
+    def _edge(self, shape, color, opacity, size, tone=None) -> None:
+        """Blend a color into one edge: what a blurred copy, moved down by size, leaves bare."""
         moved = Image.new("L", shape.mask.size)
-        moved.paste(shape.mask, (step // 2, step))
-        edge = ImageChops.subtract(shape.mask, moved.filter(ImageFilter.BoxBlur(size / 2)))
-        self.fill(Shape(edge, shape.corner), color, opacity, tone)
+        moved.paste(shape.mask, (int(size) // 2, int(size)))
+        moved = moved.filter(ImageFilter.BoxBlur(abs(size) / 2))
+        edge = ImageChops.subtract(shape.mask, moved, scale=1 / opacity)
+        self.fill(Shape(edge, shape.corner), color, tone)
 
-    def inside(self, shape: Shape, outlines: list[np.ndarray], color: Color, opacity: float = 1.0):
+    def inside(self, shape: Shape, outlines: list[np.ndarray], color: Color) -> None:
         """Paint outlines only where they lie inside a shape."""
         drawn = Image.new("L", shape.mask.size)
         pen = ImageDraw.Draw(drawn)
         for outline in outlines:
             pixels = np.asarray(outline, float) @ self.matrix.T + self.origin - shape.corner
             pen.polygon(pixels.ravel().tolist(), fill=255)
-        self.fill(Shape(ImageChops.multiply(drawn, shape.mask), shape.corner), color, opacity)
+        self.fill(Shape(ImageChops.multiply(drawn, shape.mask), shape.corner), color)
 
     def blob(self, points, color: Color, shade: float = 0.0, fluff: float = 0.0) -> Shape:
         """Paint a smooth closed shape through control points."""
@@ -160,12 +159,14 @@ class Brush:
         """Paint a smooth round-ended line whose width changes along its control points."""
         return self.paint(stroke_outline(points, widths), color, shade, fluff)
 
-    def glow(self, x, y, rx, ry, color: Color, opacity: float):
-        """Paint an ellipse that fades out from its center."""
-        soft = replace(self, tone=1.0)
-        shape = soft.shape(CIRCLE * (rx, ry) + (x, y))
-        fade = _FADE.resize(shape.mask.size)
-        soft.fill(Shape(ImageChops.multiply(fade, shape.mask), shape.corner), color, opacity)
+    def glow(self, x, y, rx, ry, color: Color, opacity: float) -> None:
+        """Paint an ellipse that fades out from its center, whatever the tone."""
+        n, box = self.image.width, (2 * np.array((rx, ry)) * self.unit).astype(int) + 1
+        corner = self.matrix @ (x, y) + self.origin - box / 2
+        fade = Image.new("L", (n, n))
+        fade.paste(_FADE.resize(tuple(box.tolist())), tuple(corner.astype(int).tolist()))
+        fade = ImageChops.multiply(fade, Image.new("L", (n, n), int(255 * opacity)))
+        self.fill(Shape(fade, (0, 0)), color, tone=1.0)
 
 
 def stroke_outline(points, widths) -> np.ndarray:
@@ -188,7 +189,7 @@ def _tufts(pixels: np.ndarray, length: float) -> np.ndarray:
     """Push points of an outline out and in by turns along its normals, as fur."""
     step = np.roll(pixels, -1, axis=0) - pixels
     gap = np.cumsum(np.linalg.norm(step, axis=1))
-    count = max(8, int(gap[-1] / max(length * 1.6, 2.0)))
+    count = max(8, int(gap[-1] / max(1.5 * length, 2.0)))
     at = np.linspace(0, gap[-1], 2 * count, endpoint=False)
     base = np.stack([np.interp(at, gap, axis) for axis in np.roll(pixels, -1, axis=0).T], axis=1)
     along = np.roll(base, -1, axis=0) - np.roll(base, 1, axis=0)
@@ -196,10 +197,10 @@ def _tufts(pixels: np.ndarray, length: float) -> np.ndarray:
     normal /= np.linalg.norm(normal, axis=1, keepdims=True) + 1e-9
     center = base.mean(0)
     normal *= np.sign(((base - center) * normal).sum()) or 1.0
-    return base + normal * np.where(np.arange(2 * count) % 2, length, -0.2 * length)[:, None]
+    number = np.arange(2 * count)
+    out = np.where(number % 2, 0.6 + 0.4 * np.sin(2.4 * number), -0.25)
+    return base + normal * (length * out)[:, None]
 
 
-_grid = np.linspace(-1, 1, 64) ** 2
-_FADE = Image.fromarray(
-    (255 * np.clip(1 - _grid[:, None] - _grid[None, :], 0, 1) ** 1.2).astype(np.uint8)
-)
+_radius = np.hypot(*np.meshgrid(np.linspace(-1, 1, 64), np.linspace(-1, 1, 64)))
+_FADE = Image.fromarray((255 * np.clip(1 - _radius, 0, 1) ** 1.5).astype(np.uint8))

@@ -98,7 +98,7 @@ def _markings(brush: Brush, look: Look, rng: np.random.Generator, head: Shape, t
             for y in (0.1, 0.35):
                 cheek = [(1.05 * side, y - 0.05), (0.62 * side, y + 0.05)]
                 bars.append(stroke(cheek, [0.13, 0.03]))
-        brush.inside(head, bars, look.mark, 0.85)
+        brush.inside(head, bars, look.mark)
     elif look.pattern == "patched":
         brush.inside(head, [np.add(CIRCLE * (0.72, 0.8), (0.72, -0.5))], look.second)
         brush.inside(head, [np.add(CIRCLE * (0.45, 0.5), (-0.85, 0.1))], look.mark)
@@ -110,7 +110,7 @@ def _markings(brush: Brush, look: Look, rng: np.random.Generator, head: Shape, t
         )
         brush.inside(head, [np.add(blaze, (x, 0))], look.pale)
     elif look.pattern == "pointed":
-        brush.inside(head, [CIRCLE * (0.58, 0.6) + (x, 0.38)], look.mark, 0.9)
+        brush.inside(head, [CIRCLE * (0.58, 0.6) + (x, 0.38)], look.mark)
 
 
 def _eyes(brush, look, turn, y, apart, size, closed, slit):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image, ImageFilter
 
-from ssgan_core.data.pets_canvas import CIRCLE, Brush, closed_curve, mix
+from ssgan_core.data.pets_canvas import Brush, closed_curve, mix
 
 SKINS = ((250, 214, 184), (226, 176, 132), (178, 122, 84), (118, 76, 52))
 HAIRS = ((52, 38, 32), (110, 70, 40), (214, 170, 92), (160, 76, 44), (150, 148, 150))
@@ -95,6 +95,8 @@ def _indoor(brush: Brush, rng) -> None:
     floor = np.array(FLOORS[rng.integers(len(FLOORS))], float)
     _gradient(brush.image, (0, 0, 1, horizon), wall * 1.03, wall * 0.9)
     _gradient(brush.image, (0, horizon, 1, 1), floor * 0.85, floor * 1.08)
+    skirting = [(-0.1, horizon), (1.1, horizon)]
+    brush.stroke(skirting, 0.024, mix(wall, (255, 255, 255), 0.45))
     left, thing = rng.uniform(0.02, 0.6), rng.random()
     if thing < 0.35:  # a window
         y = rng.uniform(0.04, 0.14)
@@ -124,10 +126,6 @@ def _indoor(brush: Brush, rng) -> None:
             (0, horizon + 0.12),
         ]
         brush.blob(np.array(seat) * (0.8, 1) + (left - 0.2, 0), cloth * 1.08, 0.4)
-    brush.paint(
-        [(0, horizon - 0.012), (1, horizon - 0.012), (1, horizon + 0.012), (0, horizon + 0.012)],
-        mix(wall, (255, 255, 255), 0.45),
-    )
     if rng.random() < 0.5:
         rug = np.array(CLOTHES[rng.integers(len(CLOTHES))], float)
         x = rng.uniform(0.3, 0.7)
@@ -185,8 +183,8 @@ def draw_person(brush: Brush, x: float, y: float, scale: float, reach, rng) -> N
     brush.ellipse(*reach, 0.42 * scale, 0.36 * scale, skin, 0.3)
 
 
-def draw_obstruction(brush: Brush, kind: str, neck, feet: float, rng) -> None:
-    """Paint bars, a leash from ``neck``, or furniture up to above ``feet``, in front of a pet."""
+def draw_obstruction(brush: Brush, kind: str, neck, top: float, rng) -> None:
+    """Paint bars, a leash from ``neck``, or furniture below ``top``, in front of a pet."""
     if kind == "bars":
         color = mix((70, 70, 76), (224, 222, 216), rng.random())
         gap, width = rng.uniform(0.15, 0.24), rng.uniform(0.018, 0.034)
@@ -201,7 +199,6 @@ def draw_obstruction(brush: Brush, kind: str, neck, feet: float, rng) -> None:
         brush.stroke([neck, sag, end], rng.uniform(0.02, 0.032), color, 0.3)
         brush.ellipse(*neck, 0.02, 0.02, (206, 206, 210))
     elif kind == "furniture":
-        top = feet - rng.uniform(0.12, 0.24)
         if rng.random() < 0.5:  # a cardboard box or a wooden chest
             wood = mix((204, 164, 112), (132, 92, 62), rng.random())
             slant = rng.uniform(-0.02, 0.02)
@@ -242,6 +239,4 @@ def draw_light(image: Image.Image, lighting: str, rng: np.random.Generator) -> I
 
 def shadow(brush: Brush, x: float, y: float, width: float) -> None:
     """Darken the ground under an animal."""
-    for share, opacity in ((1.0, 0.25), (0.8, 0.35)):
-        dark = brush.shape(CIRCLE * (width * share, width * 0.16 * share) + (x, y))
-        brush.fill(dark, (30, 26, 30), opacity)
+    brush.glow(x, y, 1.35 * width, 0.3 * width, (30, 26, 30), 0.9)

@@ -21,10 +21,11 @@ quote       = '$(subst ','\'',$(1))'
 WANTED := $(shell git hash-object requirements.lock pyproject.toml | tr '\n' ' ')$(CURDIR)
 
 .DEFAULT_GOAL := help
-.PHONY: help book test lab photos lock lint clean env
+.PHONY: help book pages test lab photos lock lint clean env
 
 help:  ## show this list
 	@echo "make book    run the chapters that changed and build the book: _build/html/index.html"
+	@echo "make pages   build the book from chapters that were run elsewhere (book/chapters/)"
 	@echo "make test    run the tests"
 	@echo "make lab     open the chapters in JupyterLab, .ipynb and .md paired"
 	@echo "make photos  download cats and dogs that need no account (Oxford-IIIT Pet, 800 MB)"
@@ -41,6 +42,9 @@ help:  ## show this list
 book: env  ## the book
 	@$(BIN)/python -m book.build --profile $(PROFILE) --photos $(call quote,$(PHOTOS)) \
 		--mnist $(call quote,$(MNIST)) --only $(call quote,$(ONLY))
+
+pages: env  ## the book, nothing run
+	@$(BIN)/python -m book.build --pages-only
 
 test: env  ## the tests
 	@$(BIN)/python -m pytest

@@ -134,6 +134,7 @@ def _execute(
             execution_timeout=CELL_TIMEOUT_S[parameters["profile"]],
             stdout_file=log,
             stderr_file=log,
+            extra_arguments=["--log-level=ERROR"],  # the kernel warns that it uses TCP
         )
     print(f"{label}   done in {time.monotonic() - started:.0f} s", flush=True)
     return notebook

@@ -114,7 +114,9 @@ class RunResults(SphinxDirective):
             value = record["values"]
             for part in metric.split("."):
                 value = value[part]
-            rows.append([meaning, f"{100 * value:.1f} %", f"{record['profile']}, {record['data']['name']}"])
+            rows.append(
+                [meaning, f"{100 * value:.1f} %", f"{record['profile']}, {record['data']['name']}"]
+            )
         return [_table(rows, ["", "test accuracy", "run"])]
 
 

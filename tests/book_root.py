@@ -1,0 +1,60 @@
+"""A tiny book in a folder of its own, for the builder's tests."""
+
+import shutil
+from pathlib import Path
+
+import jupytext
+import nbformat
+
+REPO = Path(__file__).resolve().parents[1]
+
+PARAMETERS = """profile = "quick"  # smoke, quick or full
+photos = None  # folder of photos
+steps = None  # steps"""
+
+FINISH = """import json, pathlib
+from ssgan_core import helper
+folder = pathlib.Path("runs/{name}/" + profile + "-0")
+folder.mkdir(parents=True, exist_ok=True)
+(folder / "metrics.json").write_text(json.dumps({{
+    "chapter": "{name}", "profile": profile, "values": {{"accuracy": helper.ACCURACY}},
+    "settings": {{"seed": 0}}, "data": {{"name": "dots", "checksum": "0123456789"}},
+    "git": "abc", "device": "a CPU", "wall_s": 1.5}}))
+print("accuracy", helper.ACCURACY)"""
+
+
+def write_chapter(root: Path, name: str, code: str, parameters: str = PARAMETERS) -> None:
+    """A chapter as a pair of files: title, parameters, one cell of code."""
+    number = name[:2]
+    cells = [
+        nbformat.v4.new_markdown_cell(f"(ch-{number})=\n# Chapter {name}\n\nSee {{ref}}`ch-01`."),
+        nbformat.v4.new_code_cell(parameters, metadata={"tags": ["parameters"]}),
+        nbformat.v4.new_code_cell(code),
+    ]
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    notebook = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
+    for suffix, fmt in ((".ipynb", "ipynb"), (".md", "md:myst")):
+        jupytext.write(notebook, root / "notebooks" / f"{name}{suffix}", fmt=fmt)
+
+
+def make_root(root: Path) -> Path:
+    """A book of two chapters; `ssgan_core.helper` is imported by both, `other` by none."""
+    for folder in ("notebooks", "book", "ssgan_core"):
+        (root / folder).mkdir(parents=True)
+    shutil.copytree(REPO / "book" / "_ext", root / "book" / "_ext")
+    shutil.copytree(REPO / "book" / "_assets", root / "book" / "_assets")
+    shutil.copy(REPO / "_config.yml", root)
+    (root / "book" / "references.bib").write_text("")
+    (root / "book" / "index.md").write_text("# A book\n\n```{run-times}\n```\n")
+    (root / "book" / "expectations.toml").write_text("")
+    (root / "requirements.lock").write_text("nothing==1\n")
+    (root / "ssgan_core" / "__init__.py").write_text("")
+    (root / "ssgan_core" / "helper.py").write_text("ACCURACY = 0.8\n")
+    (root / "ssgan_core" / "other.py").write_text("")
+    (root / "_toc.yml").write_text(
+        "format: jb-book\nroot: book/index\nchapters:\n"
+        "  - file: book/chapters/01_first\n  - file: book/chapters/02_second\n"
+    )
+    for name in ("01_first", "02_second"):
+        write_chapter(root, name, FINISH.format(name=name))
+    return root

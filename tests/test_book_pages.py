@@ -1,0 +1,80 @@
+"""The built pages of a tiny book: the line about the run, placeholders, no network."""
+
+import re
+import shutil
+
+import pytest
+
+from book.build import build
+from book.discover import BuildError
+from tests.book_root import make_root, write_chapter
+
+# What a browser fetches by itself; links that a reader may follow are fine.
+LOADS = re.compile(
+    r"""<(?:script|img|iframe|audio|video|source|embed)\b[^>]*\bsrc\s*=\s*["']?(?:https?:)?//
+      | <link\b[^>]*\bhref\s*=\s*["']?(?:https?:)?//
+      | url\(\s*["']?(?:https?:)?//
+      | @import\s+["'](?:https?:)?//
+      | \b(?:fetch|importScripts|import)\(\s*["'](?:https?:)?//
+      | \.src\s*=\s*["'](?:https?:)?//""",
+    re.VERBOSE,
+)
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    root = make_root(tmp_path_factory.mktemp("book") / "root")
+    build(root, "smoke", only="01")
+    return root
+
+
+def html(root, name):
+    return (root / "_build/html/book" / f"{name}.html").read_text(encoding="utf-8")
+
+
+def test_a_page_says_how_it_was_run(root):
+    text = html(root, "chapters/01_first")
+    assert 'class="how-run smoke"' in text
+    for fact in ("dots (01234567)", "a CPU", "abc", "2 s", "Smoke run."):
+        assert fact in text
+    assert text.index("<h1>") < text.index("how-run") < text.index("tag_parameters")
+
+
+def test_a_chapter_that_did_not_run_has_a_page_that_says_so(root):
+    text = html(root, "chapters/02_second")
+    assert "Not run in this build" in text
+    assert "how-run" not in text
+
+
+def test_run_times_are_listed(root):
+    assert re.search(r"01_first.*smoke.*dots.*a CPU.*2 s", html(root, "index"), re.DOTALL)
+
+
+def test_no_page_loads_anything_from_a_network(root):
+    files = [
+        path
+        for suffix in ("html", "css", "js")
+        for path in (root / "_build/html").rglob(f"*.{suffix}")
+    ]
+    assert any(path.name == "tex-svg-full.js" for path in files), "MathJax comes with the book"
+    found = {
+        f"{path.relative_to(root)}: {match[0][:200]}"
+        for path in files
+        for match in LOADS.finditer(path.read_text(encoding="utf-8", errors="replace"))
+    }
+    assert not found
+
+
+def test_no_page_leaks_the_folder_it_was_built_in(root):
+    for path in (root / "_build/html").rglob("*.html"):
+        assert str(root) not in path.read_text(encoding="utf-8"), path.name
+
+
+def test_a_warning_of_sphinx_fails_the_build(root, tmp_path):
+    broken = tmp_path / "broken"
+    shutil.copytree(root, broken)
+    write_chapter(broken, "02_second", "pass")
+    index = broken / "book/index.md"
+    index.write_text(index.read_text() + "\n{ref}`nowhere`\n")
+    with pytest.raises(BuildError, match="nowhere"):
+        build(broken, pages_only=True)

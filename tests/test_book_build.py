@@ -133,6 +133,8 @@ def test_bands_are_by_profile_and_data_and_reach_nested_values(root):
     assert faults(0.55) == []
     assert faults(0.7, profile="full") == faults(0.7, real=False) == []
     assert "ours.mean = 0.7 is outside [0.5, 0.6]" in faults(0.7)[0]
+    assert faults([0.5, 0.7]) == [], "repeated runs count by their mean"
+    assert "ours.mean is missing" in faults([])[0]
     path.write_text("nonsense")
     with pytest.raises(BuildError, match=r"expectations\.toml"):
         faults(0.7)

@@ -112,7 +112,7 @@ def _accepted(cls: type[Settings], name: str) -> str:
     parts = []
     for option in schema.get("anyOf", [schema]):
         if "enum" in option or "const" in option:
-            parts.append(", ".join(option.get("enum", [option.get("const")])))
+            parts.append(", ".join(map(str, option.get("enum", [option.get("const")]))))
             continue
         text = words.get(option.get("type"), option.get("type", "any value"))
         bounds = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<",

@@ -1,0 +1,60 @@
+"""Convolutional generators: one ladder from 32 px to the article's 224 px."""
+
+from torch import Tensor, nn
+
+from ssgan_core.errors import InputError
+
+# image size → (side of the first feature map, stride of each transposed convolution behind it)
+LADDERS = {
+    32: (4, (2, 2, 2)),
+    64: (4, (2, 2, 2, 2)),
+    128: (4, (2, 2, 2, 2, 2)),
+    224: (7, (2, 2, 4, 2)),  # the article's: 7 → 14 → 28 → 112 → 224
+}
+
+
+class Generator(nn.Module):
+    """Transposed convolutions from noise to an image (DCGAN, Radford et al. 2016, section 3).
+
+    Every rung but the last has batch normalization and ReLU; the last ends in tanh. Channels
+    start at `width` and halve at each rung. Convolution weights start at N(0, 0.02²).
+
+    Shapes: noise (B, noise) → images (B, 3, size, size) with values in [−1, 1].
+
+    Raises
+    ------
+    InputError
+        `size` is none of the ladder's sizes.
+    """
+
+    def __init__(self, size: int = 64, noise: int = 100, width: int = 512):
+        super().__init__()
+        if size not in LADDERS:
+            raise InputError(f"size is {size}; the generator makes {', '.join(map(str, LADDERS))}")
+        self.noise = noise
+        side, strides = LADDERS[size]
+        rungs = [_rung(noise, width, kernel=side, stride=1, padding=0)]
+        channels = width
+        for stride in strides[:-1]:
+            rungs.append(_rung(channels, channels // 2, 2 * stride, stride, stride // 2))
+            channels //= 2
+        stride = strides[-1]
+        self.body = nn.Sequential(*rungs)
+        self.head = nn.ConvTranspose2d(channels, 3, 2 * stride, stride, stride // 2)
+        for module in self.modules():
+            if isinstance(module, nn.ConvTranspose2d):
+                nn.init.normal_(module.weight, 0.0, 0.02)
+            elif isinstance(module, nn.BatchNorm2d):
+                nn.init.normal_(module.weight, 1.0, 0.02)
+
+    def forward(self, noise: Tensor) -> Tensor:
+        return self.head(self.body(noise[:, :, None, None])).tanh()
+
+
+def _rung(inputs: int, outputs: int, kernel: int, stride: int, padding: int) -> nn.Sequential:
+    """Output side: (input side − 1) · stride − 2 · padding + kernel."""
+    return nn.Sequential(
+        nn.ConvTranspose2d(inputs, outputs, kernel, stride, padding, bias=False),
+        nn.BatchNorm2d(outputs),
+        nn.ReLU(inplace=True),
+    )

@@ -1,0 +1,82 @@
+"""Judging a network: which weights, which batch-norm statistics, which images."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import update_bn
+
+from ssgan_core.data.loaders import Cached, Loader
+from ssgan_core.data.photos import PhotoCollection
+from ssgan_core.training.photos import Learner
+
+EVALUATION_BATCH = 250
+STATISTICS_BATCHES = 4  # of real unlabeled images, to re-estimate batch-norm statistics on
+
+
+@dataclass(frozen=True)
+class PhotoData:
+    """Decoded photos and their splits: images (N, 3, S, S) uint8, row for row with `photos`."""
+
+    images: Tensor
+    photos: PhotoCollection
+
+    def loader(self, split: str, batch_size: int, shuffle: bool = False, seed: int = 0) -> Loader:
+        """Batches of one split."""
+        source = Cached(self.images, torch.tensor(self.photos.table["label"].to_numpy()))
+        return Loader(source, self.photos.rows(split), batch_size, shuffle=shuffle, seed=seed)
+
+    def labels(self, split: str) -> np.ndarray:
+        """True classes of a split, in the order of its rows."""
+        return self.photos.table["label"].to_numpy()[self.photos.rows(split)]
+
+
+def evaluation_model(learner: Learner, data: PhotoData) -> nn.Module:
+    """The network to judge: averaged weights and fresh statistics where the recipe has them.
+
+    Averaged weights never saw a batch, so their batch-norm statistics have to be measured: on
+    real unlabeled images, the kind that the test images are.
+    """
+    model = learner.ema.module if learner.ema else learner.classifier
+    if learner.recipe.fresh_statistics:
+        split = "unlabeled" if len(data.photos.rows("unlabeled")) else "labeled"
+        batches = iter(data.loader(split, EVALUATION_BATCH, shuffle=True))
+        few = [batch for batch, _ in zip(batches, range(STATISTICS_BATCHES), strict=False)]
+        with learner.hardware.autocast():
+            update_bn((learner.images(batch.images) for batch in few), model)
+    return model
+
+
+@torch.no_grad()
+def probabilities(learner: Learner, model: nn.Module, data: PhotoData, split: str) -> np.ndarray:
+    """Softmax of the K logits, (images, K), each image of the split counted once."""
+    model.eval()
+    parts = []
+    for batch in data.loader(split, EVALUATION_BATCH):
+        with learner.hardware.autocast():
+            logits, _ = model(learner.images(batch.images))
+        parts.append(logits.float().softmax(1).cpu())
+    model.train()
+    return torch.cat(parts).numpy()
+
+
+def accuracy(learner: Learner, model: nn.Module, data: PhotoData, split: str) -> float:
+    """Share of a split's images whose most probable class is the true one."""
+    predicted = probabilities(learner, model, data, split).argmax(1)
+    return float((predicted == data.labels(split)).mean())
+
+
+@torch.no_grad()
+def generate(learner: Learner, noise: Tensor) -> Tensor:
+    """Images (B, 3, S, S), uint8, that the generator makes of this noise (B, noise).
+
+    tanh's range [−1, 1] is shown as [0, 255]; for a recipe with pixels in [0, 1], as it sees them.
+    """
+    learner.generator.eval()
+    with learner.hardware.autocast():
+        images = learner.generator(noise).float()
+    learner.generator.train()
+    low, high = learner.recipe.pixel_range
+    images = (images - low) / (high - low)
+    return images.clamp(0, 1).mul(255).round().to(torch.uint8).cpu().contiguous()

@@ -1,0 +1,162 @@
+"""An experiment on photographs: its settings, its data, its label draws."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import pandas as pd
+from pydantic import Field
+from torch import Tensor
+
+from ssgan_core.data.labeled import choose_labeled, draw_labeled, read_labeled
+from ssgan_core.data.loaders import decode_all
+from ssgan_core.data.pets import drawn_pets
+from ssgan_core.data.photos import PhotoCollection, scan
+from ssgan_core.data.splits import split_photos
+from ssgan_core.models.generator import LADDERS
+from ssgan_core.paths import resolve_path
+from ssgan_core.results import Run, format_ci
+from ssgan_core.settings import Settings
+from ssgan_core.training.evaluate import PhotoData
+from ssgan_core.training.fit import Fit, fit
+from ssgan_core.training.recipes import Recipe, find_recipe
+
+
+class PhotoSettings(Settings):
+    """Parameters that the chapters on photographs share."""
+
+    photos: str | None = Field(None, description="folder of photos; None: drawn pets")
+    labeled_set: str | None = Field(
+        None, description="CSV (path,label) of the labeled photos; None: drawn at random"
+    )
+    labels: int = Field(100, ge=2, description="labeled photos to draw where no CSV is given")
+    draws: int = Field(None, ge=1, le=100, description="repetitions: label draws and seeds")
+    size: int = Field(None, ge=16, le=224, description="side of an image in pixels")
+    width: int = Field(None, ge=8, le=64, description="channels of the first stage; ResNet-18: 64")
+    pets: int = Field(None, ge=60, description="pets to draw where no photos are given")
+    rounds: int = Field(None, ge=1, description="evaluations on the validation images")
+
+    def options(self, recipe: Recipe, labels: int) -> dict[str, int]:
+        """Steps and widths of one training with so many labels."""
+        raise NotImplementedError
+
+
+class BaselineSettings(PhotoSettings):
+    """Parameters of the supervised baseline."""
+
+    PROFILES: ClassVar = {
+        "smoke": {"draws": 1, "size": 32, "width": 8, "pets": 200, "rounds": 2, "epochs": 4},
+        "quick": {"draws": 3, "size": 32, "width": 32, "pets": 4000, "rounds": 10, "epochs": 100},
+        "full": {"draws": 3, "size": 128, "width": 64, "pets": 24000, "rounds": 40, "epochs": 200},
+    }
+    recipe: str | None = Field(
+        None, description="article-supervised or supervised; None: both, side by side"
+    )
+    epochs: int = Field(None, ge=1, description="passes over the labeled images")
+
+    def options(self, recipe: Recipe, labels: int) -> dict[str, int]:
+        batch = min(recipe.labeled_batch or labels, labels)
+        return {"steps": self.epochs * math.ceil(labels / batch), "width": self.width}
+
+
+class SSGANSettings(PhotoSettings):
+    """Parameters of the semi-supervised GAN."""
+
+    PROFILES: ClassVar = {
+        "smoke": {"draws": 1, "size": 32, "width": 8, "generator_width": 32, "pets": 200,
+                  "rounds": 2, "steps": 4},
+        "quick": {"draws": 2, "size": 32, "width": 32, "generator_width": 256, "pets": 4000,
+                  "rounds": 8, "steps": 300},
+        "full": {"draws": 3, "size": 128, "width": 64, "generator_width": 512, "pets": 24000,
+                 "rounds": 40, "steps": 15000},
+    }  # fmt: skip
+    recipe: str | None = Field(None, description="one recipe alone; None: all of them compared")
+    size: Literal[tuple(LADDERS)] = Field(None, description="side of an image in pixels")
+    generator_width: int = Field(None, ge=16, le=1024, description="generator's first channels")
+    steps: int = Field(None, ge=1, description="training steps of each recipe")
+
+    def options(self, recipe: Recipe, labels: int) -> dict[str, int]:
+        widths = {"width": self.width, "generator_width": self.generator_width}
+        return {"steps": self.steps} | widths
+
+
+@dataclass(frozen=True)
+class Photos:
+    """Decoded photos before any is labeled: images (N, 3, S, S) uint8 and what is known of them."""
+
+    images: Tensor
+    photos: PhotoCollection
+    summary: dict[str, Any]
+
+    def labeled(self, settings: PhotoSettings, draw: int) -> PhotoData:
+        """The photos with the labels of one draw: the CSV's where one is given."""
+        if settings.labeled_set:
+            chosen = read_labeled(resolve_path(settings.labeled_set), self.photos)
+        else:
+            chosen = draw_labeled(self.photos, settings.labels, settings.seed + draw)
+        return PhotoData(self.images, choose_labeled(self.photos, chosen))
+
+
+def load_photos(settings: PhotoSettings, report: Callable[[str], None]) -> Photos:
+    """Find, decode and split the photographs that the settings name.
+
+    Raises
+    ------
+    InputError
+        No usable photos in the folder, or more than 1 % of them cannot be decoded.
+    """
+    if settings.photos:
+        name, root = "photographs", resolve_path(settings.photos)
+    else:
+        name, root = "drawn pets", drawn_pets(settings.pets, size=max(64, settings.size))
+    found = scan(root)
+    decoded = decode_all(found, settings.size)
+    report(f"{len(decoded.photos)} photos, {found.layout}, decoded by {decoded.backend}")
+    for path, reason in decoded.corrupt:
+        report(f"skipped {path}: {reason}")
+    photos = split_photos(decoded.photos)
+    summary = {
+        "name": name,
+        "layout": found.layout,
+        "photos": len(photos),
+        "corrupt": len(decoded.corrupt),
+        "loader": decoded.backend,
+        "loader_reason": decoded.reason,
+        "checksum": photos.checksum,
+    }
+    return Photos(decoded.images, photos, summary)
+
+
+def run_draws(
+    name: str, settings: PhotoSettings, photos: Photos, run: Run, report: Callable[[str], None]
+) -> list[Fit]:
+    """Train one recipe once for each label draw; draw i has the seed `settings.seed + i`."""
+    recipe, fits = find_recipe(name), []
+    for draw in range(settings.draws):
+        data = photos.labeled(settings, draw)
+        labels = len(data.photos.rows("labeled"))
+        report(f"{name}, draw {draw + 1} of {settings.draws}: {labels} labels")
+        fits.append(
+            fit(
+                recipe,
+                data,
+                **settings.options(recipe, labels),
+                rounds=settings.rounds,
+                seed=settings.seed + draw,
+                checkpoint=run.checkpoint(f"{name}-{draw}.pt"),
+                report=report,
+            )
+        )
+    return fits
+
+
+def compare(fits: dict[str, list[Fit]]) -> pd.DataFrame:
+    """Test accuracy of each recipe: mean over the draws with its 95 % interval."""
+    names = {"last": "last epoch", "best": "best validation epoch", "last_raw": "not averaged"}
+    rows = {
+        recipe: {title: format_ci([f.test[key] for f in runs]) for key, title in names.items()}
+        | {"draws": len(runs)}
+        for recipe, runs in fits.items()
+    }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("recipe")

@@ -82,15 +82,12 @@ def kde_log_density(points: Tensor, data: Tensor, bandwidth: float) -> Tensor:
     """
     if not bandwidth > 0:
         raise InputError(f"bandwidth must be above 0, found {bandwidth}")
-    points, data = points.float(), data.float()
-    squared = (
-        points.square().sum(-1, keepdim=True)
-        + data.square().sum(-1).unsqueeze(-2)
-        - 2 * points @ data.transpose(-1, -2)
-    )
+    center = data.float().mean(-2, keepdim=True)  # so that no large squares cancel
+    points, data = (points.float() - center) / bandwidth, (data.float() - center) / bandwidth
+    exponent = points @ data.transpose(-1, -2) - data.square().sum(-1).unsqueeze(-2) / 2
     count, dimension = data.shape[-2:]
     constant = math.log(count) + dimension / 2 * math.log(2 * math.pi * bandwidth**2)
-    return (-squared / (2 * bandwidth**2)).logsumexp(-1) - constant
+    return exponent.logsumexp(-1) - points.square().sum(-1) / 2 - constant
 
 
 def low_density(points: Tensor, data: Tensor, bandwidth: float, log_threshold: float) -> Tensor:

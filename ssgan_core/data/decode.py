@@ -40,7 +40,7 @@ OTHERS = {
 
 
 class Decoded(NamedTuple):
-    """Some photos of a collection: rows (B,), images (B, 3, S, S), and (row, reason) of the rest."""
+    """A batch: rows (B,) and images (B, 3, S, S); (row, reason) of those with a fault."""
 
     rows: np.ndarray
     images: Tensor

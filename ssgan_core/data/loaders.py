@@ -167,13 +167,14 @@ class Loader:
         seed: int = 0,
         pixel_range: PixelRange = None,
     ):
-        if len(rows) and not 0 <= min(rows) <= max(rows) < len(source.labels):
-            raise InputError(
-                f"A loader was given rows {min(rows)} to {max(rows)}; "
-                f"its source has 0 to {len(source.labels) - 1}."
-            )
         self.source, self.pixel_range = source, pixel_range
         self.schedule = Schedule(rows, batch_size, shuffle, seed)
+        first, last = self.schedule.rows.min(), self.schedule.rows.max()
+        if first < 0 or last >= len(source.labels):
+            raise InputError(
+                f"A loader was given rows {first} to {last}; "
+                f"its source has 0 to {len(source.labels) - 1}."
+            )
         self._next_epoch = 0
 
     def __len__(self) -> int:

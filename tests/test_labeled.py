@@ -3,6 +3,7 @@ import sys
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 from photo_tables import REAL, SETS, collection, fill, pets
 
@@ -14,6 +15,7 @@ from ssgan_core.data.labeled import (
     main,
     read_labeled,
 )
+from ssgan_core.data.pets import draw_pets
 from ssgan_core.data.photos import scan
 from ssgan_core.data.splits import split_photos
 from ssgan_core.errors import InputError
@@ -158,6 +160,18 @@ def test_a_draw_by_attribute(photos, tmp_path):
         draw_by_attribute(photos, tmp_path / "none.csv", {"pose": "sit"})
     with pytest.raises(InputError, match="were asked for"):
         draw_by_attribute(photos, file, {"people": 0}, 100)
+
+
+def test_a_draw_of_drawn_pets_by_attribute(tmp_path):
+    folder = draw_pets(tmp_path / "pets", count=120, size=16, workers=1)
+    pets = split_photos(scan(folder))
+    assert pets.layout.startswith("one folder a class")
+    assert len(pets) == 120
+    table = pd.read_csv(folder / "attributes.csv").set_index("path")
+    labeled = draw_by_attribute(pets, folder / "attributes.csv", {"animals": 1, "person": "no"}, 10)
+    drawn = table.loc[list(labeled.paths)]
+    assert set(drawn["animals"]) == {1}
+    assert set(drawn["person"]) == {"no"}
 
 
 # writing and reading

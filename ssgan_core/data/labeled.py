@@ -41,10 +41,10 @@ def draw_by_attribute(
     """Draw as `draw_labeled` does, but only photos with given attributes (of the drawn pets).
 
     `attributes` is a CSV file with a column `path` and a column per attribute; `where` maps
-    attributes to the value, or the list of values, that is wanted: `{"people": 0, "pose": "sit"}`.
+    attributes to the value, or list of values, that is wanted: `{"animals": 1, "pose": "lying"}`.
     """
     try:
-        table = pd.read_csv(attributes)
+        table = pd.read_csv(attributes, keep_default_na=False)  # 'None' is a value
     except (OSError, ValueError) as error:
         raise InputError(f"The attributes {attributes} cannot be read: {error}.") from error
     if "path" not in table:

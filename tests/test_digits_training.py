@@ -5,15 +5,24 @@ from dataclasses import replace
 import pytest
 import torch
 
-from ssgan_core import losses
 from ssgan_core.data.digits import draw_labeled, load_digits
+from ssgan_core.errors import InputError
 from ssgan_core.models.digits import digits_pair
 from ssgan_core.training import digits as loop
 from ssgan_core.training.density import Density
-from ssgan_core.training.digits import predict, train
+from ssgan_core.training.digits import predict, spread_labels, train
+from ssgan_core.training.digits_benchmark import (
+    PlainDiscriminator,
+    PlainGenerator,
+    compare,
+    plain_step,
+    profile,
+)
+from ssgan_core.training.digits_settings import DigitsSettings
 from ssgan_core.training.digits_steps import (
     EXPLICIT,
     IMPLICIT,
+    Batch,
     Recipe,
     baseline_step,
     draw_batch,
@@ -52,30 +61,44 @@ def test_batch(digits, rows, batch):
     assert part.labels.shape == (2, 32)
 
 
-@pytest.mark.parametrize("form", [IMPLICIT, EXPLICIT])
-def test_one_pass_gives_the_gradients_of_separate_passes(batch, form):
-    """The fast step against the textbook's: a pass per term, each loss by itself."""
+@pytest.mark.parametrize("side", [8, 28])
+def test_one_pass_makes_the_update_of_the_plain_loop(side):
+    """The fast step against the benchmark's plain one: same weights in, same gradients out."""
     torch.manual_seed(2)
-    generator, discriminator = digits_pair(8, 2, form.outputs)
-    discriminator.eval()  # no noise: it would differ from pass to pass
-    recipe = Recipe(form=form, labeled_weight=2.0)
+    fast = digits_pair(side)
+    plain = PlainGenerator(side), PlainDiscriminator(side)
+    for ours, theirs in zip(fast, plain, strict=True):
+        theirs.load_state_dict(
+            {
+                name: value.view_as(other)
+                for (name, other), value in zip(
+                    theirs.state_dict().items(), ours.state_dict().values(), strict=True
+                )
+            }
+        )
+        ours.eval(), theirs.eval()  # no noise: it would differ from pass to pass
+    for network in (fast[0], plain[0]):
+        network.train()
+    batch = Batch(torch.rand(1, 10, side**2), torch.arange(10)[None], torch.rand(1, 32, side**2))
 
     torch.manual_seed(3)
-    fake = generator.sample(32)
-    of_labeled, _ = discriminator(batch.labeled)
-    of_real, real_features = discriminator(batch.unlabeled)
-    of_fake, fake_features = discriminator(fake)
-    loss_d = 2 * form.labeled(of_labeled, batch.labels) + 0.5 * form.real(of_real)
-    loss_d = (loss_d + 0.5 * form.fake(of_fake)).sum()
-    loss_g = losses.feature_matching(real_features, fake_features).sum()
-    expected_d = torch.autograd.grad(loss_d, list(discriminator.parameters()), retain_graph=True)
-    expected_g = torch.autograd.grad(loss_g, list(generator.parameters()))
-
+    train_step(*fast, sgd(*fast), batch, Recipe(), 0.0)
     torch.manual_seed(3)
-    train_step(generator, discriminator, sgd(generator, discriminator), batch, recipe, 0.0)
-    for network, expected in ((discriminator, expected_d), (generator, expected_g)):
-        for parameter, gradient in zip(network.parameters(), expected, strict=True):
-            assert torch.allclose(parameter.grad, gradient, atol=1e-5)
+    z = torch.randn(32, fast[0].latent)
+    plain_step(*plain, sgd(*plain), batch.labeled[0], batch.labels[0], batch.unlabeled[0], z)
+    for ours, theirs in zip(fast, plain, strict=True):
+        for p, q in zip(ours.parameters(), theirs.parameters(), strict=True):
+            assert torch.allclose(p.view_as(q), q, atol=1e-5)
+
+
+def test_explicit_form_with_its_last_logit_at_zero_is_the_implicit_form():
+    logits = torch.randn(2, 16, 10)
+    eleven = torch.cat([logits, torch.zeros(2, 16, 1)], -1)
+    assert torch.allclose(EXPLICIT.real(eleven), IMPLICIT.real(logits))
+    assert torch.allclose(EXPLICIT.fake(eleven), IMPLICIT.fake(logits))
+    labels = torch.randint(10, (2, 16))
+    both = IMPLICIT.labeled(logits, labels) + IMPLICIT.real(logits)
+    assert torch.allclose(EXPLICIT.labeled(eleven, labels), both)
 
 
 def test_complement_terms_reach_the_right_network(digits, batch):
@@ -198,3 +221,38 @@ def test_density_prefers_digits_to_noise_and_pushes_downhill(digits):
     assert density.penalty(real) > density.penalty(noise)
     (gradient,) = torch.autograd.grad(density.penalty(real), real)
     assert density.penalty(real - 50 * gradient) < density.penalty(real)
+
+
+def test_label_spreading(digits):
+    rows = torch.stack([draw_labeled(digits.labels, 50, seed) for seed in range(2)])
+    predictions = spread_labels(digits, rows)
+    assert predictions.shape == (2, 500)
+    assert ((predictions == digits.test_labels).float().mean(1) > 0.8).all()
+
+
+def test_benchmark_and_profile(digits):
+    frame = compare(digits, rounds=1, steps=1)
+    assert list(frame.index) == ["plain", "ours"] and frame.loc["plain", "times plain"] == 1
+    table = profile(digits, steps=1, top=5)
+    assert len(table) == 5 and 0 < table.share.sum() <= 1
+
+
+def test_defaults_depend_on_the_data():
+    small, mnist = DigitsSettings.resolve(), DigitsSettings.resolve(mnist="somewhere")
+    assert (small.labels, mnist.labels) == (10, 100)
+    assert DigitsSettings.resolve(mnist="somewhere", steps=50).steps == 50
+    assert DigitsSettings.resolve(profile="full").steps > small.steps
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"generator": "wgan"}, r"'generator' is 'wgan'.*feature_matching, complement"),
+        ({"labels": 25}, r"'labels' is 25.*multiple of 10"),
+        ({"budgets": [10, 25]}, "'budgets'"),
+        ({"profile": "fast"}, r"'profile' is 'fast' \(str\); accepted: smoke, quick, full$"),
+    ],
+)
+def test_refused_parameters(parameters, message):
+    with pytest.raises(InputError, match=message):
+        DigitsSettings.resolve(**parameters)

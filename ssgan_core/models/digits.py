@@ -5,6 +5,7 @@ networks cost one batched matrix product instead of ten Python loops.  R = 1 is 
 """
 
 from functools import cache
+from itertools import pairwise
 from typing import NamedTuple
 
 import torch
@@ -95,7 +96,7 @@ class Generator(nn.Module):
         super().__init__()
         self.runs, self.latent = runs, latent
         layers: list[nn.Module] = []
-        for inputs, outputs in zip((latent, *widths), widths, strict=False):
+        for inputs, outputs in pairwise((latent, *widths)):
             layers += [
                 StackedLinear(runs, inputs, outputs),
                 StackedBatchNorm(runs, outputs),
@@ -125,7 +126,7 @@ class Discriminator(nn.Module):
         self.noise = GaussianNoise(sizes.input_noise)
         self.hidden = nn.ModuleList(
             weight_norm(StackedLinear(runs, inputs, outputs))
-            for inputs, outputs in zip((pixels, *widths), widths, strict=False)
+            for inputs, outputs in pairwise((pixels, *widths))
         )
         self.hidden_noise = GaussianNoise(sizes.hidden_noise)
         self.last = weight_norm(StackedLinear(runs, widths[-1], classes))

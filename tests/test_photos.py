@@ -201,9 +201,10 @@ def test_a_missing_folder_and_a_file(tmp_path):
 def test_shards_that_cannot_be_read(tmp_path):
     file = shard(tmp_path / "a.tar", {"cat.0.jpg": "x" * 5000, "dog.0.jpg": "y" * 5000})
     whole = file.read_bytes()
-    for cut in (0, 100, 3000, 512 + 5120 + 512 + 1000):
+    second = 512 + 5120 + 512  # where the bytes of the second photo begin
+    for cut in (0, 100, 3000, second - 100, second, second + 1000, second + 4999):
         file.write_bytes(whole[:cut])
-        with pytest.raises(InputError, match=r"a\.tar is (not a complete|cut off)"):
+        with pytest.raises(InputError, match=r"a\.tar is not a complete"):
             scan(tmp_path)
     file.write_bytes(b"no archive at all" * 100)
     with pytest.raises(InputError, match=r"a\.tar is not a complete, uncompressed tar archive"):

@@ -122,6 +122,14 @@ def test_too_few_photos_of_a_class(photos):
         splits(photos)
 
 
+def test_training_keeps_two_photos_of_each_class():
+    assert list(splits(pets(34)[28:]).values()).count("train") == 32  # 6 cats, of which 2 + 2 leave
+    with pytest.raises(
+        InputError, match=r"has 5 distinct photos of class 'cat' among 40; at least 6"
+    ):
+        splits([*pets(35)[30:], ("dog.x.jpg", 1)][:40])
+
+
 @pytest.mark.skipif(not REAL.exists(), reason="the real photos are not here")
 def test_the_real_photos():
     photos = split_photos(scan(REAL))

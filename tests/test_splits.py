@@ -58,7 +58,7 @@ def test_sizes_balance_and_twins(photos, seed, random):
     assert splits(photos, seed) == split
 
 
-@settings(max_examples=200, deadline=None)
+@settings(deadline=None)
 @given(albums(), st.data())
 def test_a_file_that_joins(photos, data):
     before = usable(photos)

@@ -1,0 +1,176 @@
+"""Training on photographs: exact resumption, honest evaluation, statistics of real images only."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from ssgan_core.data.photos import PhotoCollection
+from ssgan_core.errors import InputError
+from ssgan_core.training import fit as fit_module
+from ssgan_core.training.checkpoint import load_checkpoint, save_checkpoint
+from ssgan_core.training.evaluate import PhotoData, evaluation_model, generate, probabilities
+from ssgan_core.training.fit import fit
+from ssgan_core.training.hardware import Hardware
+from ssgan_core.training.photos import make_learner, set_learning_rate, untracked_statistics
+from ssgan_core.training.recipes import RECIPES, find_recipe
+
+SIZES = {"width": 8, "generator_width": 32, "rounds": 3}
+
+
+@pytest.fixture(scope="module")
+def data() -> PhotoData:
+    """Dark and bright noise as two classes: learnable at once."""
+    torch.manual_seed(0)
+    n = 240
+    labels = np.arange(n) % 2
+    images = torch.randint(0, 150, (n, 3, 32, 32), dtype=torch.uint8)
+    images += torch.as_tensor(labels * 100, dtype=torch.uint8)[:, None, None, None]
+    split = np.repeat(["labeled", "unlabeled", "val", "test"], [20, 130, 40, 50])
+    table = pd.DataFrame({"path": [f"{i}.jpg" for i in range(n)], "label": labels, "split": split})
+    return PhotoData(images, PhotoCollection(Path("."), table, ("dark", "bright"), "made up"))
+
+
+def weights(run) -> torch.Tensor:
+    return torch.cat([p.detach().flatten() for p in run.learner.classifier.parameters()])
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_every_recipe_learns_an_easy_problem(data, name):
+    run = fit(find_recipe(name), data, 24, **SIZES)
+    assert list(run.history["step"]) == [8, 16, 24]
+    assert run.history["labeled"].iloc[-1] < run.history["labeled"].iloc[0]
+    assert set(run.test) == {"last", "last_raw", "best"}
+    assert run.probabilities.shape == (50, 2)
+    assert run.test["last"] == (run.probabilities.argmax(1) == data.labels("test")).mean()
+
+
+def test_the_baseline_solves_an_easy_problem(data):
+    assert fit(find_recipe("supervised"), data, 80, **SIZES).test["last"] > 0.9
+
+
+@pytest.mark.parametrize("name", ["ssgan", "article", "supervised"])
+def test_a_killed_training_goes_on_exactly(data, name, tmp_path, monkeypatch):
+    recipe = find_recipe(name)
+    whole = fit(recipe, data, 6, **SIZES)
+
+    class Killed(Exception):
+        pass
+
+    def kill_after_second_round(line: str) -> None:
+        if "step 4/6" in line:
+            raise Killed
+
+    path = tmp_path / "a.pt"
+    with pytest.raises(Killed):
+        fit(recipe, data, 6, **SIZES, checkpoint=path, report=kill_after_second_round)
+    resumed = fit(recipe, data, 6, **SIZES, checkpoint=path)
+    assert torch.equal(weights(whole), weights(resumed))
+    assert np.array_equal(whole.probabilities, resumed.probabilities)
+    drop = ["seconds"]
+    pd.testing.assert_frame_equal(
+        whole.history.drop(columns=drop), resumed.history.drop(columns=drop)
+    )
+
+
+def test_a_checkpoint_of_another_training_is_refused(data, tmp_path):
+    path = tmp_path / "a.pt"
+    fit(find_recipe("supervised"), data, 2, **SIZES, checkpoint=path)
+    for change in ({"steps": 4}, {"seed": 1}):
+        with pytest.raises(InputError, match="checkpoint of"):
+            fit(
+                find_recipe("supervised"), data, **({"steps": 2} | change), **SIZES, checkpoint=path
+            )
+
+
+def test_a_file_that_is_no_checkpoint_is_refused(tmp_path):
+    path = tmp_path / "a.pt"
+    path.write_bytes(b"no checkpoint")
+    with pytest.raises(InputError, match=r"a\.pt is not a checkpoint"):
+        load_checkpoint(path)
+
+
+def test_a_full_disk_keeps_the_previous_checkpoint(tmp_path, monkeypatch):
+    path = tmp_path / "a.pt"
+    save_checkpoint(path, {"step": 1})
+
+    def full(state, target):
+        Path(target).write_bytes(b"half")
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(torch, "save", full)
+    with pytest.raises(OSError, match="No space"):
+        save_checkpoint(path, {"step": 2})
+    assert load_checkpoint(path) == {"step": 1}
+    assert [p.name for p in tmp_path.iterdir()] == ["a.pt"]
+
+
+def test_every_image_of_a_split_is_judged_once(data):
+    learner = make_learner(find_recipe("supervised"), 32, 8, 32, 2, Hardware.detect())
+    out = probabilities(learner, learner.classifier, data, "test")
+    assert len(out) == 50
+    np.testing.assert_allclose(out.sum(1), 1, rtol=1e-5)
+
+
+def test_generated_images_stay_out_of_the_statistics(data):
+    learner = make_learner(find_recipe("ssgan"), 32, 8, 32, 2, Hardware.detect())
+    before = learner.classifier.bn1.running_mean.clone()
+    with untracked_statistics(learner.classifier):
+        learner.classifier(torch.randn(8, 3, 32, 32))
+    assert torch.equal(before, learner.classifier.bn1.running_mean)
+    learner.classifier(torch.randn(8, 3, 32, 32))
+    assert not torch.equal(before, learner.classifier.bn1.running_mean)
+
+
+def test_fresh_statistics_are_those_of_unlabeled_images(data):
+    learner = make_learner(
+        find_recipe("supervised"), 32, 8, 32, 2, Hardware(torch.device("cpu"), False)
+    )
+    model = evaluation_model(learner, data)
+    rows = torch.as_tensor(data.photos.rows("unlabeled"))
+    with torch.no_grad():
+        maps = model.conv1(learner.images(data.images[rows]))
+    torch.testing.assert_close(model.bn1.running_mean, maps.mean((0, 2, 3)), atol=1e-4, rtol=1e-3)
+
+
+def test_the_same_noise_gives_the_same_pictures_and_training_changes_them(data):
+    run = fit(find_recipe("ssgan"), data, 6, **SIZES)
+    first, last = run.samples[2], run.samples[6]
+    assert first.shape == (40, 3, 32, 32) and first.dtype == torch.uint8
+    assert not torch.equal(first, last)
+    noise = torch.zeros(2, 100)
+    assert torch.equal(generate(run.learner, noise), generate(run.learner, noise))
+
+
+def test_learning_rate_follows_half_a_cosine(data):
+    learner = make_learner(find_recipe("ssgan"), 32, 8, 32, 2, Hardware.detect())
+    rates = []
+    for progress in (0, 0.5, 1):
+        set_learning_rate(learner, progress)
+        rates.append(learner.generator_optimizer.param_groups[0]["lr"])
+    base = learner.recipe.learning_rate
+    assert rates == pytest.approx([base, base / 2, 0])
+
+
+def test_a_loss_that_is_not_a_number_stops_the_training(data, monkeypatch):
+    def broken(learner, images, labels):
+        return {"labeled": torch.tensor(float("nan"))}
+
+    monkeypatch.setattr(fit_module, "supervised_step", broken)
+    with pytest.raises(FloatingPointError, match=r"supervised: not finite before step 2"):
+        fit(find_recipe("supervised"), data, 6, **SIZES)
+
+
+def test_an_empty_split_is_named(data):
+    table = data.photos.table.assign(split=data.photos.table.split.replace("val", "unlabeled"))
+    empty = PhotoData(data.images, replace(data.photos, table=table))
+    with pytest.raises(InputError, match="'val'"):
+        fit(find_recipe("supervised"), empty, 2, **SIZES)
+
+
+def test_an_unknown_recipe_is_refused_by_name():
+    with pytest.raises(InputError, match="'magic' is unknown; accepted: article-supervised"):
+        find_recipe("magic")

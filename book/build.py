@@ -113,7 +113,11 @@ def _jupyter_book(root: Path) -> None:
     if result.returncode:
         lines = (result.stdout + result.stderr).splitlines()
         warnings = [line for line in lines if "WARNING" in line or "ERROR" in line]
-        raise BuildError("\n".join([*(warnings or lines[-5:]), f"jupyter-book failed, see {log}"]))
+        raise BuildError(
+            "\n".join(
+                [*(warnings or lines[-5:]), f"jupyter-book failed, see {log.relative_to(root)}"]
+            )
+        )
     print(f"book built in {time.monotonic() - started:.0f} s: {root / '_build/html/index.html'}")
 
 
@@ -132,6 +136,9 @@ def main() -> int:
         for line in str(error).splitlines():
             print(f"error: {line}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("\ninterrupted; the same command goes on from here", file=sys.stderr)
+        return 130
     return 0
 
 

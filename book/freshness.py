@@ -9,7 +9,7 @@ from modulefinder import ModuleFinder
 from pathlib import Path
 from typing import Any
 
-from book.discover import Chapter
+from book.discover import BuildError, Chapter
 
 
 def key_of(chapter: Chapter, parameters: dict[str, Any]) -> str:
@@ -45,7 +45,10 @@ def _imported_modules(chapter: Chapter) -> list[Path]:
     with tempfile.TemporaryDirectory() as folder:
         script = Path(folder, "chapter.py")
         script.write_text(code, encoding="utf-8")
-        finder.run_script(str(script))
+        try:
+            finder.run_script(str(script))
+        except SyntaxError as error:
+            raise BuildError(f"{chapter.name}: {error.msg}: {(error.text or '').strip()}") from None
     return [
         Path(module.__file__)
         for name, module in finder.modules.items()

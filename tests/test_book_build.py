@@ -162,6 +162,12 @@ def test_the_key_changes_with_what_the_chapter_depends_on_and_nothing_else(root,
     assert len(seen) == 7
 
 
+def test_code_that_does_not_parse_is_named_before_anything_runs(root):
+    write_chapter(root, "01_first", "def broken(:")
+    with pytest.raises(BuildError, match=r"01_first: invalid syntax: def broken\(:"):
+        build(root, "smoke", html=False)
+
+
 def test_photos_go_only_to_chapters_that_have_the_parameter(root, tmp_path):
     (root / "pictures").mkdir()
     without = PARAMETERS.replace("photos = None  # folder of photos\n", "")

@@ -20,10 +20,20 @@ LOADS = re.compile(
     re.VERBOSE,
 )
 
+RESULTS = """
+```{run-results}
+01_first | accuracy | what was run
+01_first | loss | what was not
+02_second | accuracy | another chapter
+```
+"""
+
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
     root = make_root(tmp_path_factory.mktemp("book") / "root")
+    with (root / "book/index.md").open("a") as index:
+        index.write(RESULTS)
     build(root, "smoke", only="01")
     return root
 
@@ -48,6 +58,16 @@ def test_a_chapter_that_did_not_run_has_a_page_that_says_so(root):
 
 def test_run_times_are_listed(root):
     assert re.search(r"01_first.*smoke.*dots.*a CPU.*2 s", html(root, "index"), re.DOTALL)
+
+
+def test_results_of_the_runs_are_shown_and_none_is_made_up(root):
+    text = re.sub(r"<[^>]+>|\s+", " ", html(root, "index"))
+    for row in (
+        "what was run +80.0 % +smoke, dots",
+        "what was not +not part of this run",
+        "another chapter +not run in this build",
+    ):
+        assert re.search(row, text)
 
 
 def test_no_page_loads_anything_from_a_network(root):

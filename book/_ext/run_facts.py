@@ -95,14 +95,16 @@ class RunTimes(SphinxDirective):
 
 
 class RunResults(SphinxDirective):
-    """Table of results; each line of the body is `chapter | metric | what it is`.
+    """Table of test accuracies; each line of the body is `chapter | metric | what it is`.
 
-    The metric is a fraction, shown in percent; a dot goes down into nested values.
+    A metric is a fraction or a list of them, one a run; a dot goes down into nested values.
     """
 
     has_content = True
 
     def run(self) -> list[nodes.Node]:
+        from ssgan_core.results import format_ci  # brings PyTorch: only a page that needs it pays
+
         records = read_records(Path(self.env.srcdir))
         rows = []
         for line in self.content:
@@ -113,10 +115,13 @@ class RunResults(SphinxDirective):
                 continue
             value = record["values"]
             for part in metric.split("."):
-                value = value[part]
-            rows.append(
-                [meaning, f"{100 * value:.1f} %", f"{record['profile']}, {record['data']['name']}"]
-            )
+                value = value.get(part) if isinstance(value, dict) else None
+            if value is None:
+                rows.append([meaning, "not part of this run", ""])
+                continue
+            values = value if isinstance(value, list) else [value]
+            run = f"{record['profile']}, {record['data']['name']}"
+            rows.append([meaning, format_ci(values), run])
         return [_table(rows, ["", "test accuracy", "run"])]
 
 

@@ -6,6 +6,7 @@ python -m book.build --profile quick --photos path --mnist path --only 01,07
 import argparse
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -108,7 +109,10 @@ def _jupyter_book(root: Path) -> None:
     log.parent.mkdir(parents=True, exist_ok=True)
     program = str(Path(sys.executable).with_name("jupyter-book"))
     command = [program, "build", ".", "--all", "-W", "-n", "--keep-going"]
-    result = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    plain = os.environ | {"NO_COLOR": "1"}
+    result = subprocess.run(
+        command, cwd=root, env=plain, capture_output=True, text=True, check=False
+    )
     log.write_text(result.stdout + result.stderr, encoding="utf-8")
     if result.returncode:
         lines = (result.stdout + result.stderr).splitlines()
@@ -118,7 +122,20 @@ def _jupyter_book(root: Path) -> None:
                 [*(warnings or lines[-5:]), f"jupyter-book failed, see {log.relative_to(root)}"]
             )
         )
+    _refuse_raw_markup(root / "_build/html/book")
     print(f"book built in {time.monotonic() - started:.0f} s: {root / '_build/html/index.html'}")
+
+
+def _refuse_raw_markup(pages: Path) -> None:
+    """Stop at roles that a page shows as text: Sphinx takes them for prose and does not warn."""
+    role = re.compile(r"\{(?:glue:?\w*|ref|numref|eq|cite:?\w*|doc|term|math)\}")
+    found = [
+        f"{page.stem}: the page shows {match[0]} as text"
+        for page in sorted(pages.rglob("*.html"))
+        if (match := role.search(page.read_text(encoding="utf-8")))
+    ]
+    if found:
+        raise BuildError("\n".join(found))
 
 
 def main() -> int:

@@ -98,3 +98,12 @@ def test_a_warning_of_sphinx_fails_the_build(root, tmp_path):
     index.write_text(index.read_text() + "\n{ref}`nowhere`\n")
     with pytest.raises(BuildError, match="nowhere"):
         build(broken, pages_only=True)
+
+
+def test_markup_that_a_page_shows_as_text_fails_the_build(root, tmp_path):
+    broken = tmp_path / "broken"
+    shutil.copytree(root, broken)
+    index = broken / "book/index.md"
+    index.write_text(index.read_text() + "\nThe best was `{glue:text}`a-number``.\n")
+    with pytest.raises(BuildError, match=r"index: the page shows \{glue:text\} as text"):
+        build(broken, pages_only=True)

@@ -3,10 +3,11 @@
 python -m ssgan_core.training.digits_benchmark [folder that holds MNIST/raw]
 """
 
+import contextlib
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 
 import pandas as pd
@@ -14,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, softplus
 from torch.nn.utils.parametrizations import weight_norm
+from torch.profiler import ProfilerActivity
 
 from ssgan_core.data.digits import CLASSES, Digits, draw_labeled, load_digits
 from ssgan_core.models.digits import SIZES, digits_pair
@@ -133,12 +135,24 @@ def compare(digits: Digits, rounds: int = 10, steps: int = 20) -> pd.DataFrame:
     return frame
 
 
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Send what native code writes to stderr nowhere: the profiler greets and complains there."""
+    kept = os.dup(2)
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+
+
 def profile(digits: Digits, steps: int = 20, top: int = 12) -> pd.DataFrame:
     """Where the time of our step goes: torch.profiler's self time by operation."""
     call = steps_to_time(digits, Hardware.detect())["ours"]
     call()
-    os.environ["KINETO_LOG_LEVEL"] = "5"  # or the profiler writes to stderr
-    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profiler:
+    with quiet(), torch.profiler.profile(activities=[ProfilerActivity.CPU]) as profiler:
         for _ in range(steps):
             call()
     rows = [

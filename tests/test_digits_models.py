@@ -66,7 +66,7 @@ def test_batch_norm_is_per_run_and_unit():
 def test_weight_norm_separates_length_from_direction():
     _, discriminator = digits_pair(8)
     layer = discriminator.hidden[0]
-    length, direction = layer.parametrizations.weight.original0, None
+    length = layer.parametrizations.weight.original0
     before = layer.weight.detach().clone()
     direction = layer.parametrizations.weight.original1
     with torch.no_grad():
@@ -93,3 +93,8 @@ def test_noise_bank_is_standard_normal():
     bank = noise_bank(torch.device("cpu"), torch.float32)
     shares = [float((bank.abs() < k).float().mean()) for k in (1, 2, 3)]
     assert shares == pytest.approx([0.6827, 0.9545, 0.9973], abs=1e-3)
+
+
+def test_noise_for_more_numbers_than_the_bank_has():
+    noise = GaussianNoise(1.0)(torch.zeros(3, 1000, 1500))
+    assert abs(float(noise.std()) - 1) < 0.01 and not torch.equal(noise[0], noise[1])

@@ -14,7 +14,7 @@ from torch.nn.utils.parametrizations import weight_norm
 
 from ssgan_core.errors import InputError
 
-BANK = 2**22  # numbers in the noise bank: 8 MB in bf16, which stays in the processor's cache
+BANK = 2**22  # least length of the noise bank: 8 MB in bf16, which stays in the processor's cache
 
 
 class Sizes(NamedTuple):
@@ -51,17 +51,18 @@ class StackedLinear(nn.Module):
 
 
 @cache
-def noise_bank(device: torch.device, dtype: torch.dtype) -> Tensor:
-    """Four million N(0, 1) numbers, the same in every process."""
+def noise_bank(device: torch.device, dtype: torch.dtype, size: int = BANK) -> Tensor:
+    """N(0, 1) numbers (size,), the same in every process."""
     random = torch.Generator().manual_seed(0)
-    return torch.randn(BANK, generator=random).to(device, dtype)
+    return torch.randn(size, generator=random).to(device, dtype)
 
 
 class GaussianNoise(nn.Module):
     """Add N(0, sigma²) while training; the regularizer that lets 100 labels carry five layers.
 
     Drawing a million Gaussian numbers a step costs a third of its time on a CPU.  They are drawn
-    once instead, and each call reads a window at a random place of that bank.
+    once instead, and each call reads a window at a random place of that bank, which is at least
+    twice as long.
     """
 
     def __init__(self, sigma: float) -> None:
@@ -71,8 +72,9 @@ class GaussianNoise(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if not self.training:
             return x
-        start = int(torch.randint(BANK - x.numel(), ()))
-        window = noise_bank(x.device, x.dtype)[start : start + x.numel()]
+        size = max(BANK, 1 << (2 * x.numel() - 1).bit_length())
+        start = int(torch.randint(size - x.numel(), ()))
+        window = noise_bank(x.device, x.dtype, size)[start : start + x.numel()]
         return torch.add(x, window.view_as(x), alpha=self.sigma)
 
 

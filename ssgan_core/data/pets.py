@@ -31,17 +31,17 @@ from ssgan_core.data.pets_scene import (
 )
 from ssgan_core.errors import InputError
 
-VERSION = 1
+VERSION = 2
 STAMP = ".drawn-pets"  # the file that says what a folder holds
 CLASSES = ("cat", "dog")
 # The nuisances of the article and how often each value comes up, the same for both classes.
 NUISANCES: dict[str, dict] = {
-    "pose": {"face": 0.3, "sitting": 0.28, "standing": 0.2, "lying": 0.22},
+    "pose": {"face": 0.44, "sitting": 0.4, "standing": 0.07, "lying": 0.09},
     "scene": {"indoor": 0.5, "outdoor": 0.5},
-    "lighting": {"day": 0.55, "dim": 0.15, "warm": 0.15, "backlit": 0.15},
-    "animals": {1: 0.8, 2: 0.15, 3: 0.05},
-    "person": {"no": 0.85, "yes": 0.15},
-    "obstruction": {"none": 0.7, "bars": 0.09, "leash": 0.1, "furniture": 0.11},
+    "lighting": {"day": 0.74, "dim": 0.08, "warm": 0.12, "backlit": 0.06},
+    "animals": {1: 0.93, 2: 0.05, 3: 0.02},
+    "person": {"no": 0.93, "yes": 0.07},
+    "obstruction": {"none": 0.89, "bars": 0.03, "leash": 0.05, "furniture": 0.03},
 }
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -84,20 +84,20 @@ def _compose(image: Image.Image, values: dict, looks: list[Look], rng: np.random
     pose, crowd = values["pose"], len(looks)
     close = pose == "face"
     backlit = values["lighting"] == "backlit"
-    draw_background(image, values["scene"], rng, 0.03 if close else 0.012)
+    draw_background(image, values["scene"], rng, 0.04 if close else 0.016)
     brush = Brush.on(image)
     half, tall = EXTENT[pose]
-    fit = min(0.5 / half, 0.92 / tall) * rng.uniform(0.78, 1.0)
-    scale = fit * (1.0, 0.7, 0.56)[crowd - 1]
+    fit = min(0.5 / half, 0.92 / tall) * rng.uniform(0.88, 1.0)
+    scale = fit * (1.0, 0.76, 0.62)[crowd - 1]
     feet = rng.uniform(0.88, 0.97)
     if close:
         feet = 0.56 + 1.15 * scale + rng.uniform(-0.04, 0.08)
     slack = max(0.5 - half * scale, 0.02)
-    x = 0.5 + rng.uniform(-0.8, 0.8) * slack if crowd == 1 else 0.5
+    x = 0.5 + rng.uniform(-0.6, 0.6) * slack if crowd == 1 else 0.5
     spread = {1: (0.0,), 2: (-0.2, 0.22), 3: (0.0, -0.28, 0.28)}[crowd]
     if backlit:
         brush.glow(rng.uniform(0.2, 0.8), rng.uniform(0.1, 0.4), 0.75, 0.75, (255, 246, 220), 0.85)
-    tone = rng.uniform(0.42, 0.6) if backlit else 1.0
+    tone = rng.uniform(0.66, 0.8) if backlit else 1.0
     front = Brush(image, brush.matrix, brush.origin, tone, 0.8 if backlit else 0.0)
     if values["person"] == "yes":
         side = rng.choice((-1, 1))

@@ -9,7 +9,8 @@ from ssgan_core.data.pets_heads import draw_head
 from ssgan_core.data.pets_looks import Look
 
 # Half-width and height that a pose takes up, in half-widths of the head.
-EXTENT = {"face": (1.4, 2.75), "sitting": (1.7, 4.7), "standing": (2.7, 4.5), "lying": (2.8, 3.1)}
+EXTENT = {"face": (1.3, 2.7), "sitting": (1.45, 3.9), "standing": (2.2, 3.9), "lying": (2.2, 2.9)}
+TRUNK = 0.8  # the scale of the body: large heads look young, and can be told apart
 TAIL_WIDTH = {"thin": 0.3, "bushy": 0.62, "curled": 0.5, "stub": 0.34}
 
 
@@ -18,7 +19,7 @@ def draw_body(brush: Brush, look: Look, pose: str, rng: np.random.Generator) -> 
     turn = rng.uniform(-0.7, 0.7)
     tilt = rng.normal(0, 0.12)
     draw = {"face": _face, "sitting": _sitting, "standing": _standing, "lying": _lying}[pose]
-    x, y, neck_y = draw(brush, look, rng)
+    x, y, neck_y = np.array(draw(brush.moved(0, 0, TRUNK), look, rng)) * TRUNK
     if look.collar is not None and pose != "lying":
         sag = [(x - 0.62, neck_y - 0.1), (x, neck_y + 0.14), (x + 0.62, neck_y - 0.1)]
         brush.stroke(sag, 0.24, look.collar, 0.3)

@@ -47,7 +47,7 @@ def _ear(brush: Brush, look: Look, side: int, turn: float) -> None:
     inner = mix(PINK, look.base, 0.35)
     if kind in ("pointed", "tufted"):
         base, end = np.array((0.16 * w, -0.8 * h)), np.array((0.93 * w, -0.22 * h))
-        tip = np.array((0.86 * w, -0.78 * h - 0.72 * size))
+        tip = np.array((0.86 * w, -0.78 * h - 0.82 * size))
         ear.paint(horn(base, tip, end, 0.12), color, 0.3, 0.4 * look.breed.fur)
         foot = (base + end) / 2
         small = [foot + (p - foot) * 0.66 for p in (base, tip, end)]

@@ -40,6 +40,7 @@ WALLS = (
     (232, 228, 222),
 )
 FLOORS = ((170, 122, 80), (202, 164, 118), (150, 146, 148), (196, 180, 166), (118, 92, 78))
+HAZE = 0.5  # how far a background fades into its mean, so that animals stand out
 
 
 def _gradient(image: Image.Image, box, top, bottom) -> None:
@@ -55,7 +56,9 @@ def _gradient(image: Image.Image, box, top, bottom) -> None:
 def draw_background(image: Image.Image, scene: str, rng: np.random.Generator, blur: float) -> None:
     """Paint an indoor or outdoor scene, out of focus by ``blur`` (a share of the image)."""
     (_outdoor if scene == "outdoor" else _indoor)(Brush.on(image), rng)
-    image.paste(image.filter(ImageFilter.BoxBlur(blur * image.width)))
+    soft = image.filter(ImageFilter.BoxBlur(blur * image.width))
+    haze = soft.resize((1, 1), Image.Resampling.BOX).resize(image.size)
+    image.paste(Image.blend(soft, haze.point(lambda v: int(0.7 * v + 66)), HAZE))
 
 
 def _outdoor(brush: Brush, rng) -> None:
@@ -220,17 +223,17 @@ def draw_obstruction(brush: Brush, kind: str, neck, top: float, rng) -> None:
 def draw_light(image: Image.Image, lighting: str, rng: np.random.Generator) -> Image.Image:
     """Put a finished picture into its light: day, dim, warm or backlit."""
     pixels = np.asarray(image, np.float32)
-    exposure = rng.uniform(0.88, 1.1)
+    exposure = rng.uniform(0.94, 1.06)
     gain = {
         "day": (1.0, 1.0, 1.0),
-        "dim": (0.5, 0.53, 0.62),
-        "warm": (1.06, 0.88, 0.64),
+        "dim": (0.7, 0.72, 0.78),
+        "warm": (1.04, 0.92, 0.76),
         "backlit": (1.02, 1.0, 0.94),
     }[lighting]
     line = np.linspace(-1, 1, image.width, dtype=np.float32)
     lamp = rng.uniform(-0.5, 0.5, 2)
     far = (line[None, :] - lamp[0]) ** 2 + (line[:, None] - lamp[1]) ** 2
-    depth = {"day": 0.06, "dim": 0.16, "warm": 0.14, "backlit": 0.0}[lighting]
+    depth = {"day": 0.06, "dim": 0.1, "warm": 0.08, "backlit": 0.0}[lighting]
     pixels = pixels * (exposure * np.array(gain, np.float32)) * (1 - depth * far)[..., None]
     if lighting == "backlit":
         pixels = pixels * 0.88 + 26

@@ -4,8 +4,11 @@ import os
 import re
 import subprocess
 from pathlib import Path
+from urllib.error import URLError
 
 import pytest
+
+from book import get_photos
 
 REPO = Path(__file__).resolve().parents[1]
 README = (REPO / "README.md").read_text(encoding="utf-8")
@@ -91,3 +94,17 @@ def test_continuous_integration_runs_the_tests_first():
     script = (REPO / ".ci/run").read_text()
     assert os.access(REPO / ".ci/run", os.X_OK)
     assert script.index("make test") < script.index("make book")
+
+
+def test_a_download_that_fails_is_one_line_and_leaves_nothing(tmp_path, monkeypatch, capsys):
+    def offline(folder, download):
+        (folder / "oxford-iiit-pet").mkdir(parents=True)
+        raise URLError("no network")
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(get_photos, "OxfordIIITPet", offline)
+    assert get_photos.main() == 1
+    error = capsys.readouterr().err
+    assert error.startswith("error: Oxford-IIIT Pet could not be downloaded:")
+    assert len(error.splitlines()) == 1
+    assert not (tmp_path / "data/oxford-iiit-pet").exists()

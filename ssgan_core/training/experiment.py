@@ -89,12 +89,16 @@ class Photos:
     photos: PhotoCollection
     summary: dict[str, Any]
 
-    def labeled(self, settings: PhotoSettings, draw: int) -> PhotoData:
+    def labeled(
+        self, settings: PhotoSettings, draw: int, report: Callable[[str], None]
+    ) -> PhotoData:
         """The photos with the labels of one draw: the CSV's where one is given."""
         if settings.labeled_set:
             chosen = read_labeled(resolve_path(settings.labeled_set), self.photos)
         else:
             chosen = draw_labeled(self.photos, settings.labels, settings.seed + draw)
+        for warning in chosen.warnings:
+            report(warning)
         return PhotoData(self.images, choose_labeled(self.photos, chosen))
 
 
@@ -134,7 +138,7 @@ def run_draws(
     """Train one recipe once for each label draw; draw i has the seed `settings.seed + i`."""
     recipe, fits = find_recipe(name), []
     for draw in range(settings.draws):
-        data = photos.labeled(settings, draw)
+        data = photos.labeled(settings, draw, report)
         labels = len(data.photos.rows("labeled"))
         report(f"{name}, draw {draw + 1} of {settings.draws}: {labels} labels")
         fits.append(

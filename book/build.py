@@ -120,11 +120,11 @@ def _jupyter_book(root: Path) -> None:
                 [*(warnings or lines[-5:]), f"jupyter-book failed, see {log.relative_to(root)}"]
             )
         )
-    _refuse_raw_markup(root / "_build/html/book")
+    refuse_raw_markup(root / "_build/html/book")
     print(f"book built in {time.monotonic() - started:.0f} s: {root / '_build/html/index.html'}")
 
 
-def _refuse_raw_markup(pages: Path) -> None:
+def refuse_raw_markup(pages: Path) -> None:
     """Stop at roles that a page shows as text: Sphinx takes them for prose and does not warn."""
     role = re.compile(r"\{(?:glue:?\w*|ref|numref|eq|cite:?\w*|doc|term|math)\}")
     found = [

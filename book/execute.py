@@ -66,7 +66,9 @@ def run_chapter(chapter: Chapter, parameters: dict[str, Any], key: str, label: s
         remove_page(chapter)
         if not isinstance(error, Exception):
             raise
-        raise BuildError(f"{chapter.name}: {_one_line(error)} (see book/logs/)") from error
+        raise BuildError(
+            f"{chapter.name}: {_one_line(error).rstrip('.')} (see book/logs/)"
+        ) from error
 
 
 def remove_page(chapter: Chapter) -> None:

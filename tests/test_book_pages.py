@@ -5,9 +5,9 @@ import shutil
 
 import pytest
 
-from book.build import build
+from book.build import build, refuse_raw_markup
 from book.discover import BuildError
-from tests.book_root import make_root, write_chapter
+from tests.book_root import make_root
 
 # What a browser fetches by itself; links that a reader may follow are fine.
 LOADS = re.compile(
@@ -93,17 +93,16 @@ def test_no_page_leaks_the_folder_it_was_built_in(root):
 def test_a_warning_of_sphinx_fails_the_build(root, tmp_path):
     broken = tmp_path / "broken"
     shutil.copytree(root, broken)
-    write_chapter(broken, "02_second", "pass")
     index = broken / "book/index.md"
     index.write_text(index.read_text() + "\n{ref}`nowhere`\n")
     with pytest.raises(BuildError, match="nowhere"):
         build(broken, pages_only=True)
 
 
-def test_markup_that_a_page_shows_as_text_fails_the_build(root, tmp_path):
-    broken = tmp_path / "broken"
-    shutil.copytree(root, broken)
-    index = broken / "book/index.md"
-    index.write_text(index.read_text() + "\nThe best was `{glue:text}`a-number``.\n")
-    with pytest.raises(BuildError, match=r"index: the page shows \{glue:text\} as text"):
-        build(broken, pages_only=True)
+def test_markup_that_a_page_shows_as_text_fails_the_build(tmp_path):
+    page = tmp_path / "07_baseline.html"
+    page.write_text("<p>The best was <code>{glue}</code>, a set {a, b}.</p>")
+    with pytest.raises(BuildError, match=r"07_baseline: the page shows \{glue\} as text"):
+        refuse_raw_markup(tmp_path)
+    page.write_text("<p>The best was 83.2 %, a set {a, b}.</p>")
+    refuse_raw_markup(tmp_path)

@@ -1,5 +1,10 @@
 """Decode photos with NVIDIA DALI: on the GPU where one works, else in its threads on the CPU.
 
+The pixels are torchvision's, but for rounding and for the border, where DALI repeats the edge under
+its filter and torchvision renormalizes the filter: at 32 to 224 pixels the mean difference is below
+0.5 of 255 levels, 99.9% of all values are within 16, and further than 2 pixels from the border every
+value is within 2.
+
 Importing this module needs the package `nvidia-dali-cuda120`, which exists for Linux only.
 """
 

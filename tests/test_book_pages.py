@@ -106,3 +106,22 @@ def test_markup_that_a_page_shows_as_text_fails_the_build(tmp_path):
         refuse_raw_markup(tmp_path)
     page.write_text("<p>The best was 83.2 %, a set {a, b}.</p>")
     refuse_raw_markup(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "load",
+    [
+        '<script defer src="https://cdn.example/a.js">',
+        '<link rel="stylesheet" href="//cdn.example/a.css">',
+        "background: url(https://cdn.example/a.png)",
+        '@import "https://cdn.example/a.css"',
+        'fetch("https://cdn.example/a.json")',
+        'script.src="https://cdn.example/a.js"',
+    ],
+)
+def test_the_search_for_loads_finds_each_kind(load):
+    assert LOADS.search(load)
+
+
+def test_the_search_for_loads_lets_links_pass():
+    assert not LOADS.search('<a href="https://arxiv.org/abs/1705.09783"><img src="a.png"></a>')

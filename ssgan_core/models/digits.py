@@ -29,7 +29,7 @@ class Sizes(NamedTuple):
 
 SIZES = {
     28: Sizes(100, (500, 500), (1000, 500, 250, 250, 250), 0.3, 0.5),  # Improved GAN, MNIST
-    8: Sizes(50, (128, 128), (256, 128, 128), 0.3, 0.5),  # the same shape, cut to 8 x 8 pixels
+    8: Sizes(50, (128, 128), (256, 128, 128), 0.1, 0.2),  # cut to 8 x 8 pixels, and less noise
 }
 
 

@@ -12,7 +12,7 @@ class DigitsSettings(Settings):
 
     SMALL: ClassVar = {
         "smoke": {"draws": 2, "steps": 20, "budgets": [10, 20]},
-        "quick": {"draws": 10, "steps": 1000, "budgets": [10, 20, 50, 100]},
+        "quick": {"draws": 10, "steps": 1200, "budgets": [10, 20, 50, 100]},
         "full": {"draws": 10, "steps": 4000, "budgets": [10, 20, 50, 100]},
     }
     MNIST: ClassVar = {
@@ -29,6 +29,7 @@ class DigitsSettings(Settings):
     )
     draws: int = Field(ge=1, le=100, description="random labeled sets, each a run of its own")
     steps: int = Field(ge=10, le=10**6, description="training steps of each run")
+    batch: int = Field(ge=10, le=10_000, description="unlabeled, and generated, images in a step")
     generator: Literal["feature_matching", "complement"] = Field(
         "feature_matching", description="loss of the generator in the main comparison"
     )
@@ -41,5 +42,5 @@ class DigitsSettings(Settings):
     def _defaults(cls, given: Any) -> Any:
         """Fill what is open from the table of this kind of data."""
         table = cls.MNIST if given.get("mnist") else cls.SMALL
-        labels = 100 if given.get("mnist") else 10
-        return {"labels": labels} | table.get(given.get("profile"), table["quick"]) | given
+        fixed = {"labels": 100, "batch": 100} if given.get("mnist") else {"labels": 10, "batch": 50}
+        return fixed | table.get(given.get("profile"), table["quick"]) | given

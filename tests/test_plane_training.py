@@ -11,7 +11,7 @@ from ssgan_core.data.rings import draw_many, moons, rings
 from ssgan_core.errors import InputError
 from ssgan_core.models.plane import StackedMLP
 from ssgan_core.training import plane_experiment
-from ssgan_core.training.plane import Density, train
+from ssgan_core.training.plane import Density, train, train_gan
 from ssgan_core.training.plane_recipes import METHODS, ComplementSettings, Recipe
 
 DATA = rings(400)
@@ -78,6 +78,29 @@ def test_the_supervised_network_learns_its_labels_and_the_oracle_stays_off_the_d
     density = Density.of(DATA.points, Recipe())
     assert density.low(density.outside).all()
     assert density.low(DATA.points).float().mean() == pytest.approx(0.1, abs=0.01)
+
+
+def test_coverage_counts_the_sectors_of_both_rings_and_no_stray_points():
+    density = Density.of(DATA.points, Recipe())
+    every = plane_experiment.coverage(DATA.points[None], density, DATA)
+    assert every > 0.95
+    outer = plane_experiment.coverage(DATA.points[DATA.classes == 0][None], density, DATA)
+    assert outer == pytest.approx(0.5, abs=0.03)
+    spot = plane_experiment.coverage(DATA.points[:1].expand(2, 9, 2), density, DATA)
+    assert spot.tolist() == pytest.approx([1 / 48, 1 / 48])
+    assert plane_experiment.coverage(density.outside[None, :99], density, DATA) == 0
+    with pytest.raises(InputError, match="moons"):
+        plane_experiment.coverage(DATA.points[None], density, moons(400))
+
+
+def test_an_ordinary_gan_has_one_logit_and_moves_towards_the_data():
+    trained = train_gan(DATA, Recipe("vanilla"), 300, [0, 1])
+    assert trained.classifier(DATA.points)[0].shape == (2, 400, 1)
+    start = train_gan(DATA, Recipe("vanilla"), 1, [0, 1])
+    assert (
+        trained.density.low(trained.generate(200)).float().mean()
+        < start.density.low(start.generate(200)).float().mean()
+    )
 
 
 def test_watch_sees_the_run_at_the_steps_asked_for():

@@ -14,11 +14,16 @@ from ssgan_core.errors import InputError
 from ssgan_core.settings import Settings
 
 
-class RingSettings(Settings):
-    """Parameters of the rings and of the labels drawn from them."""
+class CloudSettings(Settings):
+    """Parameters of the rings."""
 
     points: int = Field(2000, ge=40, le=100_000, description="unlabeled points, both rings")
     noise: float = Field(0.05, ge=0, description="standard deviation across the ring")
+
+
+class RingSettings(CloudSettings):
+    """Parameters of the rings and of the labels drawn from them."""
+
     labels_per_ring: int = Field(4, ge=1, description="labeled points of each ring")
 
 

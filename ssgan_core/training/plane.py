@@ -170,13 +170,17 @@ def train(
         raise InputError(f"parameter 'steps' is {steps}; accepted: 1 or more")
     density = Density.of(data.points, recipe)
     width, batch = recipe.width, recipe.batch
-    classifier = StackedMLP((2, width, width, width, 2), seeds, tied_outputs=recipe.tied_logits)
+    classifier = StackedMLP(
+        (2, width, width, width, recipe.logits), seeds, tied_outputs=recipe.tied_logits
+    )
     generator = None
     adam = {"lr": recipe.learning_rate, "betas": (0.5, 0.99), "fused": True}
     classifier_adam = torch.optim.Adam(classifier.parameters(), **adam)
     if recipe.generator in LEARNED:
         generator = StackedMLP((NOISE, width, width, 2), [seed + 10_000 for seed in seeds])
-        generator_adam = torch.optim.Adam(generator.parameters(), **adam)
+        generator_adam = torch.optim.Adam(
+            generator.parameters(), **adam | {"lr": recipe.generator_rate}
+        )
     randomness = Randomness(seeds, batch, len(data.points), len(density.outside))
     points, labels = data.points[labeled], data.classes[labeled]
     noted, curve, snapshots = [], [], []
@@ -214,6 +218,16 @@ def train(
     return Trained(
         recipe, classifier, generator, density, curve[-1], noted, torch.stack(curve), snapshots
     )
+
+
+def train_gan(
+    data: PlaneData, recipe: Recipe, steps: int, seeds: Sequence[int],
+    watch: Callable | None = None, every: int = 0,
+) -> Trained:  # fmt: skip
+    """Train ordinary GANs, one a seed: a single logit, no labels (accuracy then means nothing)."""
+    recipe = dataclasses.replace(recipe, logits=1, labeled_start=1.0)
+    unused = torch.zeros(len(seeds), 1, dtype=torch.long)
+    return train(data, unused, recipe, steps, seeds, watch, every)
 
 
 def _step(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:

@@ -7,10 +7,12 @@ from pathlib import Path
 import pandas as pd
 import torch
 from scipy import stats
+from torch import Tensor
 
 from ssgan_core.data.rings import PlaneData, draw_many
+from ssgan_core.errors import InputError
 from ssgan_core.results import format_ci
-from ssgan_core.training.plane import Trained, train
+from ssgan_core.training.plane import Density, Trained, train
 from ssgan_core.training.plane_recipes import Recipe
 
 GOAL = 0.99
@@ -72,6 +74,22 @@ def shares(trained: Trained, data: PlaneData, count: int = 500) -> tuple[list, l
     radius = points.norm(dim=-1)
     between = (radius > data.gap[0]) & (radius < data.gap[1])
     return low, between.float().mean(-1).tolist()
+
+
+def coverage(points: Tensor, density: Density, data: PlaneData, sectors: int = 24) -> Tensor:
+    """Share (R,) of the rings that points (R, N, 2) visit.
+
+    Each ring is cut into `sectors`; a sector counts when a point lies in it that is not in low
+    density. Few sectors visited means mode collapse.
+    """
+    if data.gap is None:
+        raise InputError(f"coverage is defined for rings, found {data.name!r}")
+    angle = torch.atan2(points[..., 1], points[..., 0])
+    cell = ((angle / (2 * math.pi) + 0.5) * sectors).long().clamp(0, sectors - 1)
+    cell = cell + sectors * (points.norm(dim=-1) < sum(data.gap) / 2)
+    cell = cell.masked_fill(density.low(points), 2 * sectors)
+    visited = torch.zeros(len(points), 2 * sectors + 1).scatter_(1, cell, 1.0)
+    return visited[:, :-1].mean(-1)
 
 
 def table(frame: pd.DataFrame) -> pd.DataFrame:

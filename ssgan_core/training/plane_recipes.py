@@ -5,7 +5,7 @@ from typing import ClassVar, Literal, get_args
 
 from pydantic import Field
 
-from ssgan_core.data.rings import RingSettings
+from ssgan_core.data.rings import CloudSettings, RingSettings
 from ssgan_core.errors import InputError
 
 Generator = Literal["none", "vanilla", "matching", "complement", "oracle"]
@@ -16,6 +16,7 @@ class Recipe:
     """What is trained, and when each term enters; shares of training are in 0..1.
 
     generator : who makes the generated points ("none": a supervised classifier).
+    logits : K; with one logit the classifier is an ordinary discriminator.
     tied_logits : start the classifier with equal logits, so that none is preferred anywhere.
     labeled_start : share of training before the labeled loss enters; labeled_weight: its weight.
     entropy_weight : conditional entropy on unlabeled points, ramped from `entropy_start` on.
@@ -25,6 +26,7 @@ class Recipe:
     """
 
     generator: Generator = "complement"
+    logits: int = 2
     tied_logits: bool = True
     labeled_start: float = 0.5
     labeled_weight: float = 1.0
@@ -39,6 +41,7 @@ class Recipe:
     bandwidth: float = 0.08
     quantile: float = 0.1
     learning_rate: float = 1e-3
+    generator_rate: float = 1e-3
     batch: int = 64
     width: int = 64
     box: float = 1.6
@@ -67,11 +70,11 @@ METHODS = {
 }
 
 
-class GanSettings(RingSettings):
+class GanSettings(CloudSettings):
     """Parameters of the chapter on a GAN in the plane."""
 
     PROFILES: ClassVar = {
-        "smoke": {"points": 400, "steps": 40},
+        "smoke": {"points": 400, "steps": 20},
         "quick": {"steps": 3000},
         "full": {"steps": 10_000},
     }
@@ -82,7 +85,7 @@ class ComplementSettings(RingSettings):
     """Parameters of the chapter on the complement generator."""
 
     PROFILES: ClassVar = {
-        "smoke": {"points": 400, "draws": 2, "other_draws": 2, "steps": 24},
+        "smoke": {"points": 400, "draws": 2, "other_draws": 2, "steps": 8},
         "quick": {"draws": 20, "other_draws": 10, "steps": 1200},
         "full": {"draws": 40, "other_draws": 40, "steps": 3000},
     }

@@ -98,3 +98,15 @@ def test_noise_bank_is_standard_normal():
 def test_noise_for_more_numbers_than_the_bank_has():
     noise = GaussianNoise(1.0)(torch.zeros(3, 1000, 1500))
     assert abs(float(noise.std()) - 1) < 0.01 and not torch.equal(noise[0], noise[1])
+
+
+def test_standardized_units_have_mean_zero_and_variance_one():
+    _, discriminator = digits_pair(8, runs=2)
+    images = torch.rand(400, 64)
+    discriminator.eval().standardize(images)
+    x = images.expand(2, -1, -1)
+    for layer in (*discriminator.hidden, discriminator.last):
+        outputs = layer(x)
+        assert torch.allclose(outputs.mean(1), torch.zeros(()), atol=1e-3)
+        assert torch.allclose(outputs.std(1), torch.ones(()), atol=1e-2)
+        x = outputs.relu()

@@ -29,7 +29,7 @@ class Sizes(NamedTuple):
 
 SIZES = {
     28: Sizes(100, (500, 500), (1000, 500, 250, 250, 250), 0.3, 0.5),  # Improved GAN, MNIST
-    8: Sizes(50, (128, 128), (256, 128, 128), 0.1, 0.2),  # cut to 8 x 8 pixels, and less noise
+    8: Sizes(50, (128, 128), (256, 128, 128), 0.2, 0.3),  # cut to 8 x 8 pixels, and less noise
 }
 
 
@@ -139,6 +139,22 @@ class Discriminator(nn.Module):
             features = torch.relu(layer(x))
             x = self.hidden_noise(features)
         return self.last(x), features
+
+    @torch.no_grad()
+    def standardize(self, images: Tensor) -> None:
+        """Give every unit zero mean and unit variance on real images (B, pixels).
+
+        The data-dependent start of weight norm (Salimans & Kingma 2016, section 3).  It sets the
+        scale of the layers that the noise, whose sigma is fixed, is measured against.
+        """
+        x = self.noise(images.expand(self.last.shape[0], -1, -1))
+        for layer in (*self.hidden, self.last):
+            outputs = layer(x)
+            std, mean = torch.std_mean(outputs, 1, keepdim=True)
+            std = std + 1e-6
+            layer.parametrizations.weight.original0.div_(std.view(-1, 1))
+            layer.bias.sub_(mean).div_(std)
+            x = self.hidden_noise(torch.relu(layer(x)))
 
 
 def digits_pair(side: int, runs: int = 1, classes: int = 10) -> tuple[Generator, Discriminator]:

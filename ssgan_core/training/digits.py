@@ -68,6 +68,7 @@ def train(
     with torch.random.fork_rng():
         seed_step(seed, -1)
         networks = digits_pair(digits.side, runs, recipe.form.outputs)
+        networks[1].standardize(digits.images[:500])
     generator, discriminator = (network.to(device) for network in networks)
     averaged = AveragedModel(discriminator, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema))
     images, labels, rows = (part.to(device) for part in (digits.images, digits.labels, rows))

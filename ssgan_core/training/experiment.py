@@ -47,7 +47,7 @@ class BaselineSettings(PhotoSettings):
 
     PROFILES: ClassVar = {
         "smoke": {"draws": 1, "size": 32, "width": 8, "pets": 200, "rounds": 2, "epochs": 4},
-        "quick": {"draws": 3, "size": 32, "width": 32, "pets": 4000, "rounds": 10, "epochs": 100},
+        "quick": {"draws": 3, "size": 32, "width": 16, "pets": 4000, "rounds": 10, "epochs": 150},
         "full": {"draws": 3, "size": 128, "width": 64, "pets": 24000, "rounds": 40, "epochs": 200},
     }
     recipe: str | None = Field(
@@ -66,7 +66,7 @@ class SSGANSettings(PhotoSettings):
     PROFILES: ClassVar = {
         "smoke": {"draws": 1, "size": 32, "width": 8, "generator_width": 32, "pets": 200,
                   "rounds": 2, "steps": 4},
-        "quick": {"draws": 2, "size": 32, "width": 32, "generator_width": 256, "pets": 4000,
+        "quick": {"draws": 3, "size": 32, "width": 16, "generator_width": 128, "pets": 4000,
                   "rounds": 8, "steps": 300},
         "full": {"draws": 3, "size": 128, "width": 64, "generator_width": 512, "pets": 24000,
                  "rounds": 40, "steps": 15000},

@@ -14,10 +14,11 @@ from matplotlib.figure import Figure
 from PIL import Image as Picture
 from torch import Tensor
 
-from ssgan_core.plots.style import CLASS_COLORS, GENERATED, INK, UNLABELED
+from ssgan_core.plots.style import CLASS_COLORS, GENERATED, INK
 from ssgan_core.results import mean_ci
 
 LIMIT = 1.6
+POINT = "#6f7983"  # a darker gray than elsewhere, to be seen on a colored ground
 CLASS_MAP = LinearSegmentedColormap.from_list(
     "classes", [CLASS_COLORS[0], "white", CLASS_COLORS[1]]
 )
@@ -50,7 +51,7 @@ def draw_points(
 ) -> None:
     """Unlabeled cloud in gray, generated points in red, labeled points large in their color."""
     if len(points):
-        axes.scatter(*points[:1000].T, s=2.5, color="#6f7983", linewidths=0, zorder=2)
+        axes.scatter(*points[:1000].T, s=2.5, color=POINT, linewidths=0, zorder=2)
     if generated is not None and len(generated):
         axes.scatter(*generated[:400].T, s=4, color=GENERATED, linewidths=0, alpha=0.8, zorder=3)
     if labeled is not None:
@@ -65,6 +66,7 @@ def plot_panels(
     panels: Mapping[str, Callable[[Axes], None]], columns: int = 3, size: float = 2.45
 ) -> Figure:
     """A grid of square panels: a title and the function that draws it, each."""
+    columns = min(columns, len(panels))
     rows = -(-len(panels) // columns)
     figure, axes = plt.subplots(
         rows, columns, figsize=(columns * size, rows * (size + 0.25)), squeeze=False
@@ -104,28 +106,50 @@ def snapshot(points: Tensor, run: int = 0) -> Callable:
 
 
 def animate(
-    stories: Mapping[str, Sequence[dict]], draw: Callable[[Axes, dict], None], alt: str,
-    columns: int | None = None, milliseconds: int = 350,
-) -> Image:  # fmt: skip
+    stories: Mapping[str, Sequence[dict]],
+    draw: Callable[[Axes, dict], None],
+    alt: str,
+    milliseconds: int = 350,
+) -> Image:
     """Snapshots of several runs side by side as an animated GIF; the last frame stays longer."""
-    frames = []
     count = min(len(story) for story in stories.values())
+    columns = len(stories)
+    figure, axes = plt.subplots(
+        1, columns, figsize=(1.95 * columns, 2.35), squeeze=False, layout="none"
+    )
+    figure.subplots_adjust(left=0.01, right=0.99, bottom=0.01, top=0.84, wspace=0.05)
+    frames = []
     for at in range(count):
-        figure = plot_panels(
-            {name: (lambda ax, item=story[at]: draw(ax, item)) for name, story in stories.items()},
-            columns or len(stories),
-            1.95,
-        )
+        for ax, (name, story) in zip(axes[0], stories.items(), strict=True):
+            ax.clear()
+            draw(ax, story[at])
+            ax.set_title(name, fontsize=10)
         figure.suptitle(f"step {next(iter(stories.values()))[at]['step']:,}", fontsize=10)
         buffer = io.BytesIO()
         figure.savefig(buffer, format="png", dpi=84)
-        plt.close(figure)
-        frames.append(Picture.open(buffer).convert("RGB").quantize(32, dither=0))
+        frames.append(Picture.open(buffer).convert("RGB"))
+    plt.close(figure)
+    palette = _palette(frames)
+    pictures = [frame.quantize(palette=palette, dither=0) for frame in frames]
     buffer = io.BytesIO()
     duration = [milliseconds] * (count - 1) + [2500]
-    frames[0].save(buffer, format="GIF", save_all=True, append_images=frames[1:],
-                   duration=duration, loop=0, optimize=True)  # fmt: skip
+    pictures[0].save(buffer, format="GIF", save_all=True, append_images=pictures[1:],
+                     duration=duration, loop=0, optimize=True)  # fmt: skip
     return Image(data=buffer.getvalue(), format="gif", alt=alt)
+
+
+def _palette(frames: Sequence[Picture.Image], colors: int = 64) -> Picture.Image:
+    """One palette for all frames, in which the few pixels of points count as much as the ground."""
+    width, height = frames[0].size
+    strip = height // 12
+    chosen = [frames[0], frames[len(frames) // 2], frames[-1]]
+    marks = [GENERATED, INK, POINT, *CLASS_COLORS]
+    sheet = Picture.new("RGB", (width, height * len(chosen) + strip * len(marks)), "white")
+    for at, frame in enumerate(chosen):
+        sheet.paste(frame, (0, height * at))
+    for at, mark in enumerate(marks):
+        sheet.paste(mark, (0, height * len(chosen) + strip * at, width, sheet.height))
+    return sheet.quantize(colors, dither=0)
 
 
 def plot_dots(frame: pd.DataFrame, by: str = "labels", title: str = "{} labels a ring") -> Figure:

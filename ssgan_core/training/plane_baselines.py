@@ -9,7 +9,7 @@ from pydantic import Field
 from sklearn.base import ClassifierMixin
 from sklearn.kernel_approximation import RBFSampler
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics.pairwise import rbf_kernel
+from sklearn.metrics.pairwise import euclidean_distances
 from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors, radius_neighbors_graph
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
@@ -36,7 +36,7 @@ def spacing(points: Tensor, neighbors: int = 10) -> float:
     """Median distance from a point to its `neighbors`-th neighbor: the grain of the cloud."""
     if len(points) <= neighbors:
         raise InputError(f"points has {len(points)} rows; accepted: more than {neighbors}")
-    found = NearestNeighbors(n_neighbors=neighbors + 1).fit(points.numpy())
+    found = NearestNeighbors(n_neighbors=neighbors).fit(points.numpy())
     return float(np.median(found.kneighbors()[0][:, -1]))
 
 
@@ -51,7 +51,9 @@ def gaussian_graph(width: float) -> Callable:
 
     def kernel(x: np.ndarray, y: np.ndarray):
         if x is not y:
-            return rbf_kernel(x, y, gamma=1 / (2 * width**2))
+            squared = euclidean_distances(x, y, squared=True)
+            squared -= squared.min(axis=0)  # only ratios count for a new point; none underflows
+            return np.exp(-squared / (2 * width**2))
         graph = radius_neighbors_graph(x, 3 * width, mode="distance", include_self=True)
         graph.data = np.exp(-(graph.data**2) / (2 * width**2))
         return graph

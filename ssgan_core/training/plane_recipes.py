@@ -29,7 +29,7 @@ class Recipe:
     logits: int = 2
     tied_logits: bool = True
     labeled_start: float = 0.5
-    labeled_weight: float = 1.0
+    labeled_weight: float = 0.2
     entropy_weight: float = 0.0
     entropy_start: float = 0.6
     matching_weight: float = 1.0
@@ -62,7 +62,7 @@ class Recipe:
 
 # The experiment: four generators under one classifier, and the classifier without unlabeled data.
 METHODS = {
-    "supervised": Recipe("none", tied_logits=False, labeled_start=0),
+    "supervised": Recipe("none", tied_logits=False, labeled_start=0, labeled_weight=1.0),
     "vanilla": Recipe("vanilla"),
     "feature matching": Recipe("matching"),
     "complement": Recipe("complement"),
@@ -74,8 +74,8 @@ class GanSettings(CloudSettings):
     """Parameters of the chapter on a GAN in the plane."""
 
     PROFILES: ClassVar = {
-        "smoke": {"points": 400, "steps": 20},
-        "quick": {"steps": 3000},
+        "smoke": {"points": 400, "steps": 6},
+        "quick": {"steps": 2500},
         "full": {"steps": 10_000},
     }
     steps: int = Field(None, ge=1, description="training steps")

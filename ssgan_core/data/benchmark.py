@@ -66,7 +66,7 @@ def measure(
 ) -> dict[str, object]:
     """Images a second of the best epoch, CPU time an image, and peak memory of this process.
 
-    CPU time, unlike images a second, hardly changes when other programs use the cores.
+    CPU time suffers less than images a second when other programs use the cores, but it does.
     """
     best, busy = float("inf"), 0.0
     with quiet():

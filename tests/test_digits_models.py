@@ -50,7 +50,7 @@ def test_runs_do_not_touch_each_other():
     logits, _ = discriminator.eval()(generator.sample(6))
     logits[1].square().sum().backward()
     for network in (generator, discriminator):
-        for parameter in network.parameters():
+        for parameter in filter(lambda p: p.requires_grad, network.parameters()):
             per_run = parameter.grad.reshape(3, -1).abs().sum(1)
             assert per_run[0] == 0 and per_run[2] == 0
     assert generator.layers[0].weight.grad.reshape(3, -1)[1].abs().sum() > 0
@@ -110,3 +110,9 @@ def test_standardized_units_have_mean_zero_and_variance_one():
         assert torch.allclose(outputs.mean(1), torch.zeros(()), atol=1e-3)
         assert torch.allclose(outputs.std(1), torch.ones(()), atol=1e-2)
         x = outputs.relu()
+
+
+def test_only_the_last_layer_learns_its_lengths():
+    _, discriminator = digits_pair(8)
+    fixed = {name for name, p in discriminator.named_parameters() if not p.requires_grad}
+    assert fixed == {f"hidden.{i}.parametrizations.weight.original0" for i in range(3)}

@@ -118,7 +118,10 @@ def test_complement_terms_reach_the_right_network(digits, batch):
             for network, old in zip(networks, start, strict=True):
                 for parameter, value in zip(network.parameters(), old, strict=True):
                     parameter.copy_(value)
-        return [torch.cat([p.grad.flatten().clone() for p in n.parameters()]) for n in networks]
+        return [
+            torch.cat([p.grad.flatten().clone() for p in n.parameters() if p.requires_grad])
+            for n in networks
+        ]
 
     of_g, of_d = gradients()
     for name, changes_g in [("pull_away", True), ("low_density", True), ("entropy", False)]:

@@ -108,7 +108,8 @@ class Generator(nn.Module):
         self.last = weight_norm(StackedLinear(runs, widths[-1], pixels))
 
     def forward(self, z: Tensor) -> Tensor:
-        return torch.sigmoid(self.last(self.layers(z)))
+        # fp32: in bf16 a sigmoid near 1 rounds to 1, and its gradient to 0 for good
+        return torch.sigmoid(self.last(self.layers(z)).float())
 
     def sample(self, batch: int) -> Tensor:
         """Images (R, batch, pixels) from fresh noise of torch's default generator."""
@@ -120,6 +121,7 @@ class Discriminator(nn.Module):
     """Images (R, B, pixels) to (logits (R, B, classes), features (R, B, widths[-1])).
 
     Features are the last hidden layer before its noise, the layer of feature matching.
+    Only the last layer learns the lengths of its weights.
     """
 
     def __init__(self, runs: int, pixels: int, sizes: Sizes, classes: int = 10) -> None:
@@ -130,6 +132,8 @@ class Discriminator(nn.Module):
             weight_norm(StackedLinear(runs, inputs, outputs))
             for inputs, outputs in pairwise((pixels, *widths))
         )
+        for layer in self.hidden:  # or units would outgrow the noise that regularizes them
+            layer.parametrizations.weight.original0.requires_grad_(False)
         self.hidden_noise = GaussianNoise(sizes.hidden_noise)
         self.last = weight_norm(StackedLinear(runs, widths[-1], classes))
 

@@ -47,6 +47,9 @@ class PlainDiscriminator(nn.Module):
             weight_norm(nn.Linear(inputs, outputs)) for inputs, outputs in pairwise(widths)
         )
 
+        for layer in self.layers[:-1]:
+            layer.parametrizations.weight.original0.requires_grad_(False)
+
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         if self.training:
             x = x + self.sizes.input_noise * torch.randn_like(x)

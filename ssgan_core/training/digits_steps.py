@@ -153,7 +153,7 @@ def update(
 ) -> None:
     """Give each network the gradient of its own loss (R,) alone, then step all optimizers."""
     for network, loss in zip(networks, network_losses, strict=True):
-        parameters = list(network.parameters())
+        parameters = [p for p in network.parameters() if p.requires_grad]
         gradients = torch.autograd.grad(loss.sum(), parameters, retain_graph=True)
         for parameter, gradient in zip(parameters, gradients, strict=True):
             parameter.grad = gradient

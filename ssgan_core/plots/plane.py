@@ -143,7 +143,7 @@ def _palette(frames: Sequence[Picture.Image], colors: int = 64) -> Picture.Image
     width, height = frames[0].size
     strip = height // 12
     chosen = [frames[0], frames[len(frames) // 2], frames[-1]]
-    marks = [GENERATED, INK, POINT, *CLASS_COLORS]
+    marks = ["white", GENERATED, INK, POINT, *CLASS_COLORS]
     sheet = Picture.new("RGB", (width, height * len(chosen) + strip * len(marks)), "white")
     for at, frame in enumerate(chosen):
         sheet.paste(frame, (0, height * at))

@@ -1,5 +1,6 @@
 """Paired comparisons in the plane: the same label draws, seeds and batches for every method."""
 
+import hashlib
 import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -44,10 +45,12 @@ def compare(
     rows = torch.cat([draw_many(data.classes, k, n, seed, width) for k, n in draws.items()])
     runs = [(labels, draw) for labels, count in draws.items() for draw in range(count)]
     frames = []
-    for number, (method, recipe) in enumerate(recipes.items()):
-        path = checkpoint(f"{data.name}-{len(recipes)}-{number}.pkl") if checkpoint else None
+    for method, recipe in recipes.items():
+        text = repr((data.checksum, recipe, dict(draws), steps, seed))
+        name = hashlib.sha256(text.encode()).hexdigest()[:16] + ".pkl"
+        path = checkpoint(name) if checkpoint else None
         if path is not None and path.exists():
-            frames.append(pd.read_pickle(path))
+            frames.append(pd.read_pickle(path).assign(method=method))
             continue
         trained = train(data, rows, recipe, steps, [seed + draw for _, draw in runs])
         frame = pd.DataFrame(runs, columns=["labels", "draw"])

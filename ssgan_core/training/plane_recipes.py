@@ -86,7 +86,7 @@ class ComplementSettings(RingSettings):
 
     PROFILES: ClassVar = {
         "smoke": {"points": 400, "draws": 2, "other_draws": 2, "steps": 8},
-        "quick": {"draws": 20, "other_draws": 8, "steps": 1200},
+        "quick": {"draws": 20, "other_draws": 10, "steps": 1200},
         "full": {"draws": 40, "other_draws": 40, "steps": 3000},
     }
     draws: int = Field(None, ge=2, le=1000, description="label draws of the main comparison")

@@ -138,7 +138,7 @@ def animate(
     return Image(data=buffer.getvalue(), format="gif", alt=alt)
 
 
-def _palette(frames: Sequence[Picture.Image], colors: int = 64) -> Picture.Image:
+def _palette(frames: Sequence[Picture.Image], colors: int = 32) -> Picture.Image:
     """One palette for all frames, in which the few pixels of points count as much as the ground."""
     width, height = frames[0].size
     strip = height // 12

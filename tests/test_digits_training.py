@@ -7,7 +7,7 @@ import torch
 
 from ssgan_core.data.digits import draw_labeled, load_digits
 from ssgan_core.errors import InputError
-from ssgan_core.models.digits import digits_pair
+from ssgan_core.models.digits import StackedLinear, digits_pair
 from ssgan_core.training import digits as loop
 from ssgan_core.training.density import Density
 from ssgan_core.training.digits import predict, spread_labels, train
@@ -27,6 +27,7 @@ from ssgan_core.training.digits_steps import (
     baseline_step,
     draw_batch,
     train_step,
+    update,
 )
 from ssgan_core.training.hardware import Hardware
 
@@ -112,12 +113,8 @@ def test_complement_terms_reach_the_right_network(digits, batch):
         torch.manual_seed(3)
         late = changes.pop("late", 1.0)
         networks = (generator, discriminator)
-        start = [[p.detach().clone() for p in n.parameters()] for n in networks]
-        train_step(*networks, sgd(*networks), batch, replace(recipe, **changes), late, density)
-        with torch.no_grad():
-            for network, old in zip(networks, start, strict=True):
-                for parameter, value in zip(network.parameters(), old, strict=True):
-                    parameter.copy_(value)
+        still = tuple(torch.optim.SGD(network.parameters(), 0.0) for network in networks)
+        train_step(*networks, still, batch, replace(recipe, **changes), late, density)
         return [
             torch.cat([p.grad.flatten().clone() for p in n.parameters() if p.requires_grad])
             for n in networks
@@ -259,3 +256,16 @@ def test_defaults_depend_on_the_data():
 def test_refused_parameters(parameters, message):
     with pytest.raises(InputError, match=message):
         DigitsSettings.resolve(**parameters)
+
+
+def test_an_update_is_adams_whatever_the_layout_of_the_gradient():
+    """Fused Adam reads gradients in memory order, and those of a stacked layer are transposed."""
+    after = []
+    for fused in (False, True):
+        torch.manual_seed(2)
+        layer, x = StackedLinear(1, 5, 3), torch.randn(1, 4, 5)
+        optimizer = torch.optim.Adam(layer.parameters(), 0.1, fused=fused)
+        for _ in range(2):
+            update(layer, layer(x).square().sum((1, 2)), optimizer)
+        after.append(layer.weight.detach())
+    assert torch.allclose(*after, atol=1e-5)

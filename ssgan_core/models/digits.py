@@ -43,11 +43,20 @@ class StackedLinear(nn.Module):
     def __init__(self, runs: int, inputs: int, outputs: int) -> None:
         super().__init__()
         self.shape = (runs, outputs, inputs)
-        self.weight = nn.Parameter(torch.randn(runs * outputs, inputs) * (2 / inputs) ** 0.5)
+        std = (2 / (inputs + outputs)) ** 0.5  # Glorot & Bengio 2010, equation 16
+        self.weight = nn.Parameter(torch.randn(runs * outputs, inputs) * std)
         self.bias = nn.Parameter(torch.zeros(runs, 1, outputs))
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.baddbmm(self.bias, x, self.weight.view(self.shape).transpose(1, 2))
+
+
+def normalized(layer: StackedLinear) -> StackedLinear:
+    """The layer under weight norm, every unit's weights of length 1 to begin with."""
+    weight_norm(layer)
+    nn.init.ones_(layer.parametrizations.weight.original0)
+    nn.init.normal_(layer.parametrizations.weight.original1, std=0.1)
+    return layer
 
 
 @cache
@@ -105,7 +114,7 @@ class Generator(nn.Module):
                 nn.Softplus(),
             ]
         self.layers = nn.Sequential(*layers)
-        self.last = weight_norm(StackedLinear(runs, widths[-1], pixels))
+        self.last = normalized(StackedLinear(runs, widths[-1], pixels))
 
     def forward(self, z: Tensor) -> Tensor:
         # fp32: in bf16 a sigmoid near 1 rounds to 1, and its gradient to 0 for good
@@ -129,13 +138,13 @@ class Discriminator(nn.Module):
         widths = sizes.discriminator
         self.noise = GaussianNoise(sizes.input_noise)
         self.hidden = nn.ModuleList(
-            weight_norm(StackedLinear(runs, inputs, outputs))
+            normalized(StackedLinear(runs, inputs, outputs))
             for inputs, outputs in pairwise((pixels, *widths))
         )
         for layer in self.hidden:  # or units would outgrow the noise that regularizes them
             layer.parametrizations.weight.original0.requires_grad_(False)
         self.hidden_noise = GaussianNoise(sizes.hidden_noise)
-        self.last = weight_norm(StackedLinear(runs, widths[-1], classes))
+        self.last = normalized(StackedLinear(runs, widths[-1], classes))
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         x = self.noise(x)

@@ -78,15 +78,16 @@ def plain_step(
     loss_d = loss_d + softplus(-of_real.logsumexp(1)).mean() / 2
     loss_d = loss_d + softplus(of_fake.logsumexp(1)).mean() / 2
 
+    optimizer_d.zero_grad()
+    loss_d.backward()
+    optimizer_d.step()
+
     _, fake_features = discriminator(generator(z))
     _, real_features = discriminator(unlabeled)
     distance = real_features.mean(0).detach() - fake_features.mean(0)
     optimizer_g.zero_grad()
     distance.square().mean().backward()
-    optimizer_d.zero_grad()
-    loss_d.backward()
     optimizer_g.step()
-    optimizer_d.step()
 
 
 def steps_to_time(digits: Digits, hardware: Hardware) -> dict[str, Callable[[], None]]:

@@ -90,37 +90,43 @@ def train_step(
     late: float,
     density: Density | None = None,
 ) -> dict[str, Tensor]:
-    """One simultaneous update of both networks; returns the loss terms, each (R,).
+    """One update of D, then one of G against the D just updated; the loss terms, each (R,).
 
     D has no batch norm, so labeled, unlabeled and generated images pass through it together:
-    each row's result is the same as in three passes.  Both losses are then derived from this
-    one pass.  `late` is the weight, 0 to 1, of the terms that enter late.
+    each row's result is the same as in three passes.  `late` is the weight, 0 to 1, of the
+    terms that enter late.  Source: Salimans et al. 2016, sections 3.1 and 5.
     """
-    fake = generator.sample(batch.unlabeled.shape[1])
+    with torch.no_grad():
+        fake = generator.sample(batch.unlabeled.shape[1])
     sizes = [batch.labeled.shape[1], batch.unlabeled.shape[1], fake.shape[1]]
-    logits, features = discriminator(torch.cat([batch.labeled, batch.unlabeled, fake], 1))
+    logits, _ = discriminator(torch.cat([batch.labeled, batch.unlabeled, fake], 1))
     of_labeled, of_real, of_fake = logits.split(sizes, 1)
-    _, real_features, fake_features = features.split(sizes, 1)
-
     terms = {
         "labeled": recipe.form.labeled(of_labeled, batch.labels),
         "real": recipe.form.real(of_real),
         "fake": recipe.form.fake(of_fake),
-        "matching": losses.feature_matching(real_features.detach(), fake_features),
     }
     loss_d = recipe.labeled_weight * terms["labeled"] + (terms["real"] + terms["fake"]) / 2
-    loss_g = terms["matching"]
     if recipe.method == "complement":
         terms["entropy"] = losses.conditional_entropy(of_real[..., :CLASSES])
+        loss_d = loss_d + late * recipe.entropy * terms["entropy"]
+    optimizer_g, optimizer_d = optimizers
+    update(discriminator, loss_d, optimizer_d)
+
+    with torch.no_grad():
+        _, real_features = discriminator(batch.unlabeled)
+    fake = generator.sample(batch.unlabeled.shape[1])
+    _, fake_features = discriminator(fake)
+    loss_g = terms["matching"] = losses.feature_matching(real_features, fake_features)
+    if recipe.method == "complement":
         terms["pull_away"] = losses.pull_away(fake_features)
         terms["low_density"] = density.penalty(fake)
-        loss_d = loss_d + late * recipe.entropy * terms["entropy"]
         loss_g = (
             loss_g
             + recipe.pull_away * terms["pull_away"]
             + late * recipe.low_density * terms["low_density"]
         )
-    update((generator, discriminator), (loss_g, loss_d), optimizers)
+    update(generator, loss_g, optimizer_g)
     return {name: term.detach() for name, term in terms.items()}
 
 
@@ -142,20 +148,12 @@ def baseline_step(
     if recipe.method == "pseudo_label":
         terms["pseudo"] = losses.labeled_loss(of_real, of_real.argmax(-1))
         loss = loss + late * terms["pseudo"]
-    update((discriminator,), (loss,), (optimizer,))
+    update(discriminator, loss, optimizer)
     return {name: term.detach() for name, term in terms.items()}
 
 
-def update(
-    networks: tuple[nn.Module, ...],
-    network_losses: tuple[Tensor, ...],
-    optimizers: tuple[torch.optim.Optimizer, ...],
-) -> None:
-    """Give each network the gradient of its own loss (R,) alone, then step all optimizers."""
-    for network, loss in zip(networks, network_losses, strict=True):
-        parameters = [p for p in network.parameters() if p.requires_grad]
-        gradients = torch.autograd.grad(loss.sum(), parameters, retain_graph=True)
-        for parameter, gradient in zip(parameters, gradients, strict=True):
-            parameter.grad = gradient
-    for optimizer in optimizers:
-        optimizer.step()
+def update(network: nn.Module, loss: Tensor, optimizer: torch.optim.Optimizer) -> None:
+    """Step a network down its own loss (R,); no other network on the way gets a gradient."""
+    optimizer.zero_grad()
+    loss.sum().backward(inputs=[p for p in network.parameters() if p.requires_grad])
+    optimizer.step()

@@ -92,9 +92,13 @@ def decode_photo(data: bytes, size: int) -> Tensor:
 
     Raises RuntimeError where libjpeg gives up.
     """
+    return resize(decode_jpeg_rgb(data), [size, size], antialias=True)
+
+
+def decode_jpeg_rgb(data: bytes) -> Tensor:
+    """One JPEG file as uint8 (3, H, W), upright. Raises RuntimeError where libjpeg gives up."""
     encoded = torch.frombuffer(bytearray(data), dtype=torch.uint8)
-    image = decode_jpeg(encoded, mode=ImageReadMode.RGB, apply_exif_orientation=True)
-    return resize(image, [size, size], antialias=True)
+    return decode_jpeg(encoded, mode=ImageReadMode.RGB, apply_exif_orientation=True)
 
 
 def to_range(images: Tensor, pixel_range: tuple[float, float] | None) -> Tensor:

@@ -324,7 +324,14 @@ def test_a_photo_that_vanished_is_named(tmp_path, backend):
 
 
 @pytest.fixture
-def device(monkeypatch):
+def gpu(monkeypatch):
+    """A machine on which PyTorch finds a GPU."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
+
+
+@pytest.fixture
+def device(gpu, monkeypatch):
     """Set where DALI finds that it decodes: "mixed", "cpu", or an error that it raises."""
     dali = pytest.importorskip("ssgan_core.data.dali")
 
@@ -339,7 +346,7 @@ def device(monkeypatch):
     return put
 
 
-def test_without_dali_torchvision_takes_over(monkeypatch):
+def test_without_dali_torchvision_takes_over(gpu, monkeypatch):
     monkeypatch.delitem(sys.modules, "ssgan_core.data.dali", raising=False)
     monkeypatch.delattr("ssgan_core.data.dali", raising=False)
     monkeypatch.setitem(sys.modules, "nvidia.dali", None)
@@ -366,17 +373,18 @@ def test_dali_is_chosen_where_it_decodes_on_a_gpu_and_can_be_overruled(device):
     assert choose_backend("dali-cpu")[1].endswith("decodes on the CPU, as asked")
 
 
-def test_without_a_gpu_torchvision_is_chosen_and_can_be_overruled(device):
+def test_without_a_gpu_torchvision_is_chosen_and_can_be_overruled(device, monkeypatch):
     device("cpu")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert choose_backend() == (
         "torchvision",
-        "torchvision decodes on the CPU: there is no CUDA GPU that DALI can use",
+        "torchvision decodes on the CPU: there is no CUDA GPU",
     )
     assert choose_backend("dali")[1].endswith("decodes on the CPU, as asked")
 
 
 @needs_dali
-def test_a_driver_too_old_for_dali_counts_as_no_gpu(monkeypatch):
+def test_with_a_driver_too_old_for_dali_torchvision_takes_over(gpu, monkeypatch):
     from ssgan_core.data import dali
 
     built = dali.photo_pipeline
@@ -386,12 +394,11 @@ def test_a_driver_too_old_for_dali_counts_as_no_gpu(monkeypatch):
             raise RuntimeError("CUDA driver version is insufficient for CUDA runtime version")
         return built(feed, size, pixel_range, device, **options)
 
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
     monkeypatch.setattr(dali, "photo_pipeline", refuses_the_gpu)
     dali.working_device.cache_clear()
     try:
-        assert choose_backend()[0] == "torchvision"
+        backend, reason = choose_backend()
+        assert backend == "torchvision" and reason.endswith("is its driver too old?")
     finally:
         dali.working_device.cache_clear()
 
@@ -423,12 +430,11 @@ def test_every_way_to_load_gives_every_image_in_the_same_form(tmp_path):
     for way in benchmark.ways():
         batches = list(benchmark._epochs(way, photos, tmp_path / "unpacked", 16, 1))
         images = torch.cat([benchmark._images(batch).cpu() for batch in batches])
-        assert images.shape == (5, 3, 16, 16) and images.dtype == torch.float32, way
-        assert images.min() < -0.2 and images.max() > 0.2, way
-        order = images.mean(dim=(1, 2, 3)).sort().values
+        assert images.shape == (5, 3, 16, 16) and images.dtype == torch.uint8, way
+        order = images.float().mean(dim=(1, 2, 3)).sort().values
         if way == benchmark.ways()[0]:
             first = order
-        torch.testing.assert_close(order, first, atol=0.01, rtol=0)
+        torch.testing.assert_close(order, first, atol=1.0, rtol=0)
 
 
 def test_the_benchmark_measures_and_compares(tmp_path):

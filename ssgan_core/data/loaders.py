@@ -244,11 +244,13 @@ def choose_backend(backend: str = "auto") -> tuple[str, str]:
         raise InputError(f"backend is '{backend}'; accepted are {', '.join(BACKENDS)}.")
     if backend == "torchvision":
         return backend, "torchvision decodes on the CPU, as asked"
+    if backend == "auto" and not torch.cuda.is_available():
+        return "torchvision", "torchvision decodes on the CPU: there is no CUDA GPU"
     device, what = _dali()
     if backend == "auto":
         if device == "mixed":
             return "dali", f"{what} decodes on the GPU"
-        problem = what if device is None else "there is no CUDA GPU that DALI can use"
+        problem = what if device is None else f"{what} cannot use the GPU; is its driver too old?"
         return "torchvision", f"torchvision decodes on the CPU: {problem}"
     if device is None:
         raise InputError(f"backend is '{backend}', but {what}; 'torchvision' works everywhere.")

@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-import torch
 from PIL import Image
 from torch import Tensor
 from torchvision.datasets import ImageFolder
@@ -145,13 +144,3 @@ def verdicts(opened: dict[str, dict[str, Opened]], files: Iterable[OddFile]) -> 
             for loader, images in opened.items()
         }
     ).rename_axis("file")
-
-
-def strip(opened: dict[str, Opened], files: Iterable[OddFile]) -> Tensor:
-    """The images of one loader in the order of the files, white where it refused: (N, 3, S, S)."""
-    white = torch.full((3, SIZE, SIZE), 255, dtype=torch.uint8)
-    return torch.stack([_or(opened[file.title].image, white) for file in files])
-
-
-def _or(image: Tensor | None, other: Tensor) -> Tensor:
-    return other if image is None else image

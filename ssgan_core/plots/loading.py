@@ -8,10 +8,11 @@ import pandas as pd
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from ssgan_core.plots.photos import PALETTE, tile
+from ssgan_core.plots.photos import PALETTE
 from ssgan_core.plots.style import CLASS_COLORS, INK
 
 WAITING, COMPUTING = CLASS_COLORS[1], CLASS_COLORS[0]
+NOTHING = (226, 231, 236)  # where a loader gave no image
 
 
 def stage_bars(costs: Mapping[int, pd.DataFrame]) -> Figure:
@@ -45,12 +46,11 @@ def rate_bars(frame: pd.DataFrame, limits: Mapping[str, Mapping[int, float]]) ->
         axes.barh(rows["loader"], rates, color=COMPUTING, height=0.65)
         for place, rate in enumerate(rates):
             axes.annotate(f" {rate:,}", (rate, place), va="center", fontsize=9)
-        for color, (name, values) in zip(("#d62f4b", "#7d5ba6"), limits.items(), strict=True):
+        for k, (name, values) in enumerate(limits.items()):
+            color, height = (("#d62f4b", -0.6), ("#7d5ba6", -1.15))[k]
             axes.axvline(values[size], color=color, linestyle="--", linewidth=1.2)
-            axes.annotate(
-                f"{name} ", (values[size], -0.62), color=color, fontsize=8, ha="right", va="bottom"
-            )
-        axes.set(xscale="log", ylim=(ways - 0.5, -1.3))
+            axes.annotate(f"{name} ", (values[size], height), color=color, fontsize=9, ha="right")
+        axes.set(xscale="log", ylim=(ways - 0.5, -1.7))
         axes.set_title(f"to {size} pixels", loc="left")
     high = max(frame["images a second"].max(), *(max(v.values()) for v in limits.values()))
     panels[-1, 0].set(xlabel="images a second", xlim=(100, 2.5 * high))
@@ -79,18 +79,29 @@ def timeline(traces: Mapping[str, pd.DataFrame]) -> Figure:
     return figure
 
 
-def strips(rows: Mapping[str, Tensor], titles: Sequence[str]) -> Figure:
-    """Rows of images (N, 3, S, S) uint8, one a loader, with a title over each column."""
-    figure, axes = plt.subplots(figsize=(7.4, 0.5 + 0.78 * len(rows)))
-    columns, side = len(titles), next(iter(rows.values())).shape[-1]
-    picture = np.concatenate(
-        [np.pad(tile(images, columns, gap=6), ((0, 6), (0, 0), (0, 0)), constant_values=255)
-         for images in rows.values()]
-    )  # fmt: skip
-    axes.imshow(picture)
-    step = side + 6
-    axes.set_yticks([i * step + side / 2 for i in range(len(rows))], list(rows))
-    axes.set_xticks([i * step + side / 2 for i in range(columns)], titles, fontsize=8)
+def strips(rows: Mapping[str, Sequence[Tensor | None]], titles: Sequence[str]) -> Figure:
+    """Rows of images (3, S, S) uint8, one a loader, with a title over each column; None: none."""
+    figure, axes = plt.subplots(figsize=(7.4, 1.3 + 0.62 * len(rows)))
+    side = max(len(image[0]) for images in rows.values() for image in images if image is not None)
+    step = side + 8
+    canvas = np.empty((len(rows) * step, len(titles) * step, 3), dtype=np.uint8)
+    canvas[:] = NOTHING
+    for i, images in enumerate(rows.values()):
+        for j, image in enumerate(images):
+            if image is not None:
+                place = (slice(i * step + 4, i * step + 4 + side),
+                         slice(j * step + 4, j * step + 4 + side))  # fmt: skip
+                canvas[place] = image.permute(1, 2, 0).numpy()
+    axes.imshow(canvas)
+    axes.set_yticks([(i + 0.5) * step for i in range(len(rows))], list(rows))
+    axes.set_xticks(
+        [(j + 0.5) * step for j in range(len(titles))],
+        titles,
+        fontsize=9,
+        rotation=35,
+        ha="left",
+        rotation_mode="anchor",
+    )
     axes.tick_params(length=0, labeltop=True, labelbottom=False)
     axes.spines[:].set_visible(False)
     return figure

@@ -47,13 +47,13 @@ def rate_bars(frame: pd.DataFrame, limits: Mapping[str, Mapping[int, float]]) ->
         for place, rate in enumerate(rates):
             axes.annotate(f" {rate:,}", (rate, place), va="center", fontsize=9)
         for k, (name, values) in enumerate(limits.items()):
-            color, height = (("#d62f4b", -0.6), ("#7d5ba6", -1.15))[k]
+            color, side = (("#d62f4b", "right"), ("#7d5ba6", "left"))[k]
             axes.axvline(values[size], color=color, linestyle="--", linewidth=1.2)
-            axes.annotate(f"{name} ", (values[size], height), color=color, fontsize=9, ha="right")
-        axes.set(xscale="log", ylim=(ways - 0.5, -1.7))
+            axes.annotate(f" {name} ", (values[size], -0.7), color=color, fontsize=9, ha=side)
+        axes.set(xscale="log", ylim=(ways - 0.5, -1.3))
         axes.set_title(f"to {size} pixels", loc="left")
     high = max(frame["images a second"].max(), *(max(v.values()) for v in limits.values()))
-    panels[-1, 0].set(xlabel="images a second", xlim=(100, 2.5 * high))
+    panels[-1, 0].set(xlabel="images a second", xlim=(100, 6 * high))
     return figure
 
 

@@ -35,7 +35,7 @@ class FeedingSettings(Settings):
     PROFILES: ClassVar = {
         "smoke": {"pets": 200, "pet_size": 64, "count": 200, "repeats": 1, "steps": 2}
         | _training("smoke"),
-        "quick": {"pets": 800, "pet_size": 180, "count": 800, "repeats": 2, "steps": 12}
+        "quick": {"pets": 600, "pet_size": 180, "count": 600, "repeats": 2, "steps": 12}
         | _training("quick"),
         "full": {"pets": 8000, "pet_size": 180, "count": 8000, "repeats": 2, "steps": 40}
         | _training("full"),

@@ -145,14 +145,11 @@ def dali_batches(
                     raise
                 while waiting:
                     pending = waiting.popleft()
-                    positions, images, faults = decode_rows(photos, pending.rows, size)
+                    rows, images, faults = decode_rows(photos, pending.rows, size)
                     if device == "mixed":
                         images = images.cuda()
-                    yield Decoded(
-                        pending.rows[positions],
-                        to_range(images, pixel_range),
-                        sorted(pending.faults + faults),
-                    )
+                    faults = sorted(pending.faults + faults)
+                    yield Decoded(rows, to_range(images, pixel_range), faults)
                 break
             yield from emptied()
             pending = waiting.popleft()

@@ -62,8 +62,7 @@ class OnDemand(PhotoStream):
 
     def decode(self, batches: Iterable[np.ndarray], pixel_range: PixelRange) -> Iterator[Tensor]:
         for rows in batches:
-            _, images, _ = decode_rows(self.photos, rows, self.size)
-            yield to_range(images, pixel_range)
+            yield to_range(decode_rows(self.photos, rows, self.size).images, pixel_range)
 
 
 def feed(source: Source, seed: int) -> Iterator[tuple[Batch, Batch]]:

@@ -3,6 +3,7 @@
 import io
 import itertools
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -449,6 +450,18 @@ def test_the_benchmark_measures_and_compares(tmp_path):
     assert (rates > 0).all()
     assert frame["× torchvision"].tolist() == (rates / rates[1]).round(2).tolist()
     assert frame["× ImageFolder"].tolist() == (rates / rates[0]).round(2).tolist()
+
+
+def test_the_command_prints_a_row_for_each_way_and_size(tmp_path, monkeypatch, capsys):
+    collection(tmp_path, {str(i): encoded(picture(i)) for i in range(5)})
+    monkeypatch.setattr(sys, "argv", ["benchmark", str(tmp_path), "--size", "16", "24"])
+    monkeypatch.setattr(
+        benchmark, "ProcessPoolExecutor", lambda count, mp_context: ThreadPoolExecutor(count)
+    )
+    assert benchmark.main() == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 2 + 2 * len(benchmark.ways())
+    assert str(tmp_path) in lines[0] and "torchvision" in lines[0] and "ImageFolder" in lines[1]
 
 
 def test_each_stage_of_loading_takes_time(tmp_path):

@@ -137,7 +137,7 @@ def table(
     photos, threads = sample(scan(resolve_path(root)), count), threads or cores()
     measured = []
     with tempfile.TemporaryDirectory() as folder:
-        unpack(photos, Path(folder))
+        unpack(photos, np.arange(len(photos)), Path(folder))
         for size in sizes:
             for way in ways():
                 with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:

@@ -3,6 +3,7 @@
 import io
 import itertools
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -323,37 +324,91 @@ def test_a_photo_that_vanished_is_named(tmp_path, backend):
 # The choice of a decoder
 
 
-def test_without_dali_torchvision_takes_over(monkeypatch):
+@pytest.fixture
+def gpu(monkeypatch):
+    """A machine on which PyTorch finds a GPU."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
+
+
+@pytest.fixture
+def device(gpu, monkeypatch):
+    """Set where DALI finds that it decodes: "mixed", "cpu", or an error that it raises."""
+    dali = pytest.importorskip("ssgan_core.data.dali")
+
+    def put(found):
+        def working_device():
+            if isinstance(found, Exception):
+                raise found
+            return found
+
+        monkeypatch.setattr(dali, "working_device", working_device)
+
+    return put
+
+
+def test_without_dali_torchvision_takes_over(gpu, monkeypatch):
     monkeypatch.delitem(sys.modules, "ssgan_core.data.dali", raising=False)
     monkeypatch.delattr("ssgan_core.data.dali", raising=False)
     monkeypatch.setitem(sys.modules, "nvidia.dali", None)
     backend, reason = choose_backend()
     assert backend == "torchvision" and "DALI is not installed" in reason and "\n" not in reason
-    with pytest.raises(InputError, match="backend is 'dali', but DALI is not installed"):
-        choose_backend("dali")
+    assert not loaders.has_dali()
+    for name in ("dali", "dali-cpu"):
+        with pytest.raises(InputError, match=f"'{name}', but DALI is not installed.*torchvision"):
+            choose_backend(name)
 
 
-@needs_dali
-def test_where_dali_fails_torchvision_takes_over(monkeypatch):
-    from ssgan_core.data import dali
-
-    def broken():
-        raise RuntimeError("CUDA driver version is insufficient\nand much more")
-
-    monkeypatch.setattr(dali, "working_device", broken)
+def test_where_dali_fails_torchvision_takes_over(device):
+    device(RuntimeError("CUDA driver version is insufficient\nand much more"))
     backend, reason = choose_backend()
     assert backend == "torchvision" and reason.endswith("(CUDA driver version is insufficient)")
 
 
+def test_dali_is_chosen_where_it_decodes_on_a_gpu_and_can_be_overruled(device):
+    device("mixed")
+    assert [choose_backend(name)[0] for name in loaders.BACKENDS] == [
+        "dali", "dali", "dali-cpu", "torchvision"
+    ]  # fmt: skip
+    assert choose_backend()[1].endswith("decodes on the GPU")
+    assert choose_backend("dali-cpu")[1].endswith("decodes on the CPU, as asked")
+
+
+def test_without_a_gpu_torchvision_is_chosen_and_can_be_overruled(device, monkeypatch):
+    device("cpu")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert choose_backend() == (
+        "torchvision",
+        "torchvision decodes on the CPU: there is no CUDA GPU",
+    )
+    assert choose_backend("dali")[1].endswith("decodes on the CPU, as asked")
+
+
 @needs_dali
-def test_dali_is_chosen_where_it_works_and_can_be_overridden():
-    assert choose_backend()[0] == choose_backend("dali")[0] == "dali"
-    assert choose_backend("torchvision")[0] == "torchvision"
+def test_with_a_driver_too_old_for_dali_torchvision_takes_over(gpu, monkeypatch):
+    from ssgan_core.data import dali
+
+    built = dali.photo_pipeline
+
+    def refuses_the_gpu(feed, size, pixel_range, device, **options):
+        if device == "mixed":
+            raise RuntimeError("CUDA driver version is insufficient for CUDA runtime version")
+        return built(feed, size, pixel_range, device, **options)
+
+    monkeypatch.setattr(dali, "photo_pipeline", refuses_the_gpu)
+    dali.working_device.cache_clear()
+    try:
+        backend, reason = choose_backend()
+        assert backend == "torchvision" and reason.endswith("is its driver too old?")
+    finally:
+        dali.working_device.cache_clear()
 
 
 def test_unknown_decoders_and_sizes_are_refused(tmp_path):
     photos = collection(tmp_path, {"a": GOOD, "b": GOOD})
-    with pytest.raises(InputError, match="backend is 'pil'; accepted are auto, dali, torchvision"):
+    with pytest.raises(
+        InputError, match="backend is 'pil'; accepted are auto, dali, dali-cpu, torchvision"
+    ):
         decode_all(photos, 8, "pil")
     with pytest.raises(InputError, match="size is 0"):
         decode_all(photos, 0)
@@ -370,13 +425,50 @@ def test_images_are_decoded_once(tmp_path, monkeypatch):
 # The benchmark
 
 
-@both
-def test_the_benchmark_measures_a_loader(tmp_path, backend):
+def test_every_way_to_load_gives_every_image_in_the_same_form(tmp_path):
+    photos = collection(tmp_path / "photos", {str(i): encoded(picture(i)) for i in range(5)})
+    benchmark.unpack(photos, np.arange(5), tmp_path / "unpacked")
+    for way in benchmark.ways():
+        batches = list(benchmark._epochs(way, photos, tmp_path / "unpacked", 16, 1))
+        images = torch.cat([benchmark._images(batch).cpu() for batch in batches])
+        assert images.shape == (5, 3, 16, 16) and images.dtype == torch.uint8, way
+        order = images.float().mean(dim=(1, 2, 3)).sort().values
+        if way == benchmark.ways()[0]:
+            first = order
+        torch.testing.assert_close(order, first, atol=1.0, rtol=0)
+
+
+def test_the_benchmark_measures_and_compares(tmp_path):
+    photos = collection(tmp_path / "photos", {str(i): encoded(picture(i)) for i in range(5)})
+    benchmark.unpack(photos, np.arange(5), tmp_path / "unpacked")
+    some = (benchmark.FOLDER_PIL, benchmark.BASE, benchmark.CACHE)
+    frame = benchmark.with_ratios(
+        benchmark.measure(way, photos, tmp_path / "unpacked", 16, threads=1, repeats=1)
+        for way in some
+    )
+    rates = frame["images a second"]
+    assert (rates > 0).all()
+    assert frame["× torchvision"].tolist() == (rates / rates[1]).round(2).tolist()
+    assert frame["× ImageFolder"].tolist() == (rates / rates[0]).round(2).tolist()
+
+
+def test_the_command_prints_a_row_for_each_way_and_size(tmp_path, monkeypatch, capsys):
+    collection(tmp_path, {str(i): encoded(picture(i)) for i in range(5)})
+    monkeypatch.setattr(sys, "argv", ["benchmark", str(tmp_path), "--size", "16", "24"])
+    monkeypatch.setattr(
+        benchmark, "ProcessPoolExecutor", lambda count, mp_context: ThreadPoolExecutor(count)
+    )
+    assert benchmark.main() == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 2 + 2 * len(benchmark.ways())
+    assert str(tmp_path) in lines[0] and "torchvision" in lines[0] and "ImageFolder" in lines[1]
+
+
+def test_each_stage_of_loading_takes_time(tmp_path):
     photos = collection(tmp_path, {str(i): encoded(picture(i)) for i in range(5)})
-    for way in (backend, "cache in memory"):
-        measured = benchmark.measure(way, photos, np.arange(5), 16, threads=1, repeats=1)
-        assert measured["loader"] == way
-        assert measured["images a second"] > 0 and measured["peak memory (MB)"] > 50
+    costs = benchmark.stages(photos, 16, repeats=1)
+    assert list(costs.columns) == ["PIL", "torchvision", "DALI"][: 1 + len(BACKENDS)]
+    assert (costs.loc[["read", "check", "decode"]] > 0).all(axis=None)
 
 
 def test_the_benchmark_names_a_missing_folder(monkeypatch, capsys):

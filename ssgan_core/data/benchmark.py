@@ -1,114 +1,244 @@
-"""Measure the loaders on your photos: `python -m ssgan_core.data.benchmark PHOTOS --size 64`.
+"""Measure the loaders on your photos: `python -m ssgan_core.data.benchmark PHOTOS --size 64 224`.
 
-Each way to load runs in a process of its own, one after the other, with equally many threads (or
-worker processes), over the same photos in the same shuffled order; the best of `--repeats` epochs
-counts. "PIL + DataLoader" is what most PyTorch code does: PIL decodes in worker processes.
+Every way to load delivers the same: shuffled batches of 64 as uint8, where training takes place (to
+float is a step on the device). Each runs in a process of its own, one after the other, with equally
+many threads or worker processes, over the same photos; after an epoch to warm up, the best of
+`--repeats` epochs counts.
 """
 
 from __future__ import annotations
 
 import argparse
-import io
-import os
 import resource
 import sys
+import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
 from multiprocessing import get_context
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
-from PIL import Image
-from torch.utils.data import DataLoader, Dataset
-from torchvision.transforms.v2.functional import pil_to_tensor
+from torch import Tensor
+from torchvision.transforms.v2.functional import pil_to_tensor, resize
 
-from ssgan_core.data.decode import cores, quiet
-from ssgan_core.data.loaders import Loader, PhotoStream, choose_backend, decode_all
+from ssgan_core.data.decode import cores, decode_jpeg_rgb, jpeg_fault, quiet, to_range
+from ssgan_core.data.folders import folder_loader, pil_rgb, unpack
+from ssgan_core.data.loaders import Loader, PhotoStream, choose_backend, decode_all, has_dali
 from ssgan_core.data.photos import PhotoCollection, scan
 from ssgan_core.errors import InputError
+from ssgan_core.paths import resolve_path
 
 BATCH = 64
+SIZES = (64, 224)
+PIXEL_RANGE = (-1.0, 1.0)  # of the stage "to float"
+COPIED = 2**28  # bytes copied to measure the memory's speed: more than caches hold
+BASE = "threads, torchvision"  # what the column of ratios divides by
+
+FOLDER_PIL, FOLDER_TORCHVISION = "ImageFolder, PIL", "ImageFolder, torchvision"
+DALI, DALI_CPU, DALI_FILES = "DALI", "DALI on the CPU", "DALI, its file reader"
+CACHE = "cache in memory"
 
 
-class PilPhotos(Dataset):
-    """Photos as a PyTorch data set that decodes with PIL, to compare with."""
-
-    def __init__(self, photos: PhotoCollection, rows: np.ndarray, size: int):
-        self.photos, self.rows, self.size = photos, rows, size
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __getitem__(self, index: int) -> torch.Tensor:
-        image = Image.open(io.BytesIO(self.photos.read(int(self.rows[index])))).convert("RGB")
-        return pil_to_tensor(image.resize((self.size, self.size), Image.Resampling.BILINEAR))
+def ways() -> list[str]:
+    """The ways to load that work on this machine, the usual one first."""
+    dali = [DALI, DALI_FILES] if has_dali() else []
+    if dali and torch.cuda.is_available():
+        dali.insert(0, DALI_CPU)
+    return [FOLDER_PIL, FOLDER_TORCHVISION, BASE, *dali, CACHE]
 
 
-def _epoch(way: str, photos: PhotoCollection, rows: np.ndarray, size: int, threads: int):
-    """What makes epochs of batches, of any kind."""
-    if way == "PIL + DataLoader":
-        data = PilPhotos(photos, rows, size)
-        return DataLoader(
-            data, BATCH, shuffle=True, num_workers=threads, multiprocessing_context="fork"
-        )
-    if way == "cache in memory":
+def sample(photos: PhotoCollection, count: int | None, seed: int = 0) -> PhotoCollection:
+    """So many photos of a collection, drawn at random; all of them, shuffled, without a count."""
+    rows = np.random.default_rng(seed).permutation(len(photos))[:count]
+    return replace(photos, table=photos.table.iloc[rows].reset_index(drop=True))
+
+
+def _epochs(
+    way: str, photos: PhotoCollection, folder: Path, size: int, threads: int
+) -> Iterable[Sequence]:
+    """What gives an epoch of batches each time it is looped over."""
+    if way in (FOLDER_PIL, FOLDER_TORCHVISION):
+        opener = "pil" if way == FOLDER_PIL else "torchvision"
+        return folder_loader(folder, size, BATCH, opener, workers=threads, shuffle=True)
+    if way == DALI_FILES:
+        from ssgan_core.data.dali_files import file_loader
+
+        return file_loader(folder, size, BATCH, threads=threads, shuffle=True)
+    if way == CACHE:
         source = decode_all(photos, size)
-        rows = np.arange(len(source.photos))[: len(rows)]
     else:
-        source = PhotoStream(photos, size, way, threads)
+        backend = {BASE: "torchvision", DALI: "dali", DALI_CPU: "dali-cpu"}[way]
+        source = PhotoStream(photos, size, backend, threads)
+    rows = np.arange(len(source.labels))
     return Loader(source, rows, BATCH, shuffle=True)
 
 
-def measure(
-    way: str, photos: PhotoCollection, rows: np.ndarray, size: int, threads: int, repeats: int
-) -> dict[str, object]:
-    """Images a second of the best epoch, CPU time an image, and peak memory of this process.
+def _images(batch: Sequence) -> Tensor:
+    if isinstance(batch[0], dict):  # of DALI's iterator, channels last
+        return batch[0]["images"].permute(0, 3, 1, 2)
+    return batch[0]
 
-    CPU time suffers less than images a second when other programs use the cores, but it does.
-    """
-    best, busy = float("inf"), 0.0
-    with quiet():
-        loader: Iterable = _epoch(way, photos, rows, size, threads)
-        for _ in range(repeats):
-            began, spent = time.perf_counter(), sum(os.times()[:4])
-            for _batch in loader:
-                pass
-            seconds = time.perf_counter() - began
-            if seconds < best:
-                best, busy = seconds, sum(os.times()[:4]) - spent
+
+def measure(
+    way: str, photos: PhotoCollection, folder: Path, size: int, threads: int, repeats: int
+) -> dict[str, object]:
+    """Images a second of the best epoch. `folder` holds the same photos, unpacked."""
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    best, count = float("inf"), 0
+    with quiet(), torch_threads(threads):
+        loader = _epochs(way, photos, folder, size, threads)
+        for number in range(1 + repeats):
+            began, count = time.perf_counter(), 0
+            for batch in loader:
+                count += len(_images(batch).to(device))
+            if device.type == "cuda":
+                torch.cuda.synchronize()
+            if number > 0:  # the first epoch warms up
+                best = min(best, time.perf_counter() - began)
+        del loader  # ends its workers
+    return {"loader": way, "size": size, "images a second": round(count / best)}
+
+
+def _measure_alone(way: str, *args) -> dict[str, object]:
+    """`measure`, and the peak memory of the process that it has to itself."""
+    result = measure(way, *args)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    if way == "PIL + DataLoader":
-        peak += threads * resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-    return {
-        "loader": way,
-        "images a second": round(len(rows) / best),
-        "CPU ms an image": round(1000 * busy / len(rows), 3),
-        "peak memory (MB)": round(peak / 1024),
-    }
+    if way in (FOLDER_PIL, FOLDER_TORCHVISION):
+        peak += args[-2] * resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    return result | {"peak memory (MB)": round(peak / 1024)}
+
+
+def with_ratios(measured: Iterable[dict[str, object]]) -> pd.DataFrame:
+    """The measurements as a table, with the speed against our torchvision threads and the usual."""
+    frame = pd.DataFrame(measured)
+    for title, way in (("× torchvision", BASE), ("× ImageFolder", FOLDER_PIL)):
+        base = frame.loc[frame["loader"] == way].set_index("size")["images a second"]
+        ratio = frame["images a second"] / frame["size"].map(base)
+        frame.insert(frame.columns.get_loc("images a second") + 1, title, ratio.round(2))
+    return frame
 
 
 def table(
-    root: str, size: int, count: int | None = None, threads: int | None = None, repeats: int = 2
+    root: str,
+    sizes: Sequence[int] = SIZES,
+    count: int | None = None,
+    threads: int | None = None,
+    repeats: int = 2,
 ) -> pd.DataFrame:
-    """Measure every way to load; one row each. Photos that cannot be decoded are an error."""
-    photos, threads = scan(root), threads or cores()
-    rows = np.random.default_rng(0).permutation(len(photos))[:count]
-    ways = ["PIL + DataLoader", "torchvision"]
-    if choose_backend()[0] == "dali":
-        ways.append("dali")
-    ways.append("cache in memory")
+    """Measure every way to load at every size, in processes of their own; one row each.
+
+    Photos that cannot be decoded are an error.
+    """
+    photos, threads = sample(scan(resolve_path(root)), count), threads or cores()
     measured = []
-    for way in ways:
-        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-            measured.append(
-                pool.submit(measure, way, photos, rows, size, threads, repeats).result()
-            )
-    frame = pd.DataFrame(measured)
-    base = frame.loc[frame["loader"] == "torchvision", "images a second"].item()
-    frame.insert(2, "against torchvision", (frame["images a second"] / base).round(2))
-    return frame
+    with tempfile.TemporaryDirectory() as folder:
+        unpack(photos, np.arange(len(photos)), Path(folder))
+        for size in sizes:
+            for way in ways():
+                with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+                    args = (way, photos, Path(folder), size, threads, repeats)
+                    measured.append(pool.submit(_measure_alone, *args).result())
+    return with_ratios(measured)
+
+
+def stages(photos: PhotoCollection, size: int, repeats: int = 3) -> pd.DataFrame:
+    """Milliseconds that one photo spends in each stage, in one thread: a column a library.
+
+    DALI's stages are differences between pipelines that stop after each of them, on the CPU.
+    """
+    with torch_threads(1), quiet():
+        columns = {
+            "PIL": _own_stages(photos, size, repeats, pil_rgb),
+            "torchvision": _own_stages(photos, size, repeats, decode_jpeg_rgb),
+        }
+        if has_dali():
+            shared = {name: columns["torchvision"][name] for name in ("read", "check")}
+            columns["DALI"] = shared | _dali_stages(photos, size, repeats)
+    return pd.DataFrame(columns)
+
+
+def _own_stages(
+    photos: PhotoCollection, size: int, repeats: int, decode: Callable
+) -> dict[str, float]:
+    """The stages called one after the other, each on what the last one made of every photo."""
+    rows = range(len(photos))
+    times = {}
+    times["read"], data = _best(photos.read, rows, repeats)
+    times["check"], _ = _best(jpeg_fault, data, repeats)
+    times["decode"], images = _best(decode, data, repeats)
+    times["resize"], images = _best(
+        lambda image: resize(image, [size, size], antialias=True), images, repeats
+    )
+    times["to float"], _ = _best(
+        lambda image: to_range(image if isinstance(image, Tensor) else pil_to_tensor(image),
+                               PIXEL_RANGE), images, repeats,
+    )  # fmt: skip
+    return times
+
+
+def _dali_stages(photos: PhotoCollection, size: int, repeats: int) -> dict[str, float]:
+    from nvidia.dali import fn, pipeline_def, types
+
+    from ssgan_core.data import dali
+
+    data = [np.frombuffer(photos.read(row), dtype=np.uint8) for row in range(len(photos))]
+    steps = {
+        "decode": lambda encoded: dali.decode(encoded, "cpu"),
+        "resize": lambda images: dali.resize(images, size),
+        "to float": lambda images: dali.normalize(images, PIXEL_RANGE),
+    }
+
+    @pipeline_def(batch_size=len(data), num_threads=1, device_id=None, prefetch_queue_depth=1)
+    def some(count: int):
+        result = fn.external_source(lambda: data, batch=True, dtype=types.UINT8, ndim=1)
+        for step in list(steps.values())[:count]:
+            result = step(result)
+        return result
+
+    totals = [0.0]
+    for count in range(1, len(steps) + 1):
+        pipeline = some(count)
+        pipeline.run()
+        totals.append(_best(lambda _, run=pipeline.run: run(), [None], repeats)[0] / len(data))
+    return dict(zip(steps, np.diff(totals).clip(min=0), strict=True))
+
+
+def copy_speed(repeats: int = 3) -> float:
+    """Bytes a second at which this machine copies memory, in PyTorch's threads."""
+    source = torch.zeros(COPIED, dtype=torch.uint8)
+    target = torch.empty_like(source)
+    times = []
+    for _ in range(repeats):
+        began = time.perf_counter()
+        target.copy_(source)
+        times.append(time.perf_counter() - began)
+    return COPIED / min(times)
+
+
+def _best(step: Callable, inputs: Iterable, repeats: int) -> tuple[float, list]:
+    """Milliseconds an input of the best pass, and the outputs."""
+    best, outputs = float("inf"), []
+    for _ in range(repeats):
+        began = time.perf_counter()
+        outputs = [step(item) for item in inputs]
+        best = min(best, time.perf_counter() - began)
+    return 1000 * best / len(outputs), outputs
+
+
+@contextmanager
+def torch_threads(threads: int) -> Iterator[None]:
+    """PyTorch's own operations in so many threads, for a while."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def main() -> int:
@@ -117,7 +247,9 @@ def main() -> int:
         description="Measure the loaders on a folder of photos.",
     )
     parser.add_argument("photos", help="folder of photos")
-    parser.add_argument("--size", type=int, default=64, help="side of the images (64)")
+    parser.add_argument(
+        "--size", type=int, nargs="+", default=SIZES, help="side of the images (64 224)"
+    )
     parser.add_argument("--count", type=int, help="photos an epoch (all)")
     parser.add_argument("--threads", type=int, help="threads or workers of each (all cores)")
     parser.add_argument("--repeats", type=int, default=2, help="epochs, the best counts (2)")
@@ -127,8 +259,7 @@ def main() -> int:
     except InputError as error:
         print(error, file=sys.stderr)
         return 2
-    threads = args.threads or cores()
-    print(f"{args.photos} to {args.size} pixels, {threads} threads; {choose_backend()[1]}")
+    print(f"{args.photos}, {args.threads or cores()} threads; {choose_backend()[1]}")
     print(frame.to_string(index=False))
     return 0
 

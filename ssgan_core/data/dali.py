@@ -20,6 +20,7 @@ import numpy as np
 import nvidia.dali
 import torch
 from nvidia.dali import fn, pipeline_def, types
+from nvidia.dali.data_node import DataNode
 from PIL import Image
 
 from ssgan_core.data.decode import AHEAD, Decoded, cores, decode_rows, jpeg_fault, to_range
@@ -35,14 +36,37 @@ def photo_pipeline(
     pixel_range: tuple[float, float] | None,
     device: str,
 ):
-    """Encoded bytes → decoded → resized: uint8 (B, S, S, 3), or float32 (B, 3, S, S) in a range."""
+    """Batches of encoded bytes that `feed` returns → images, as `to_images` makes them."""
     encoded = fn.external_source(feed, batch=True, dtype=types.UINT8, ndim=1, no_copy=True)
-    images = fn.decoders.image(
+    return to_images(encoded, size, pixel_range, device)
+
+
+def to_images(
+    encoded: DataNode, size: int, pixel_range: tuple[float, float] | None, device: str
+) -> DataNode:
+    """Encoded bytes → decoded → resized: uint8 (B, S, S, 3), or float32 (B, 3, S, S) in a range.
+
+    With the device "mixed" the bytes lie in the CPU's memory and the images on the GPU, where all
+    that follows is computed; with "cpu" everything stays on the CPU.
+    """
+    images = resize(decode(encoded, device), size)
+    return images if pixel_range is None else normalize(images, pixel_range)
+
+
+def decode(encoded: DataNode, device: str) -> DataNode:
+    """Upright RGB images of any size, uint8."""
+    return fn.decoders.image(
         encoded, device=device, output_type=types.RGB, jpeg_fancy_upsampling=True
     )
-    images = fn.resize(images, size=[size, size], interp_type=types.INTERP_LINEAR, antialias=True)
-    if pixel_range is None:
-        return images
+
+
+def resize(images: DataNode, size: int) -> DataNode:
+    """Squeezed to a square, with the filter that torchvision uses too."""
+    return fn.resize(images, size=[size, size], interp_type=types.INTERP_LINEAR, antialias=True)
+
+
+def normalize(images: DataNode, pixel_range: tuple[float, float]) -> DataNode:
+    """float32, channels first, black and white at the ends of the range."""
     low, high = pixel_range
     std = 255 / (high - low)
     return fn.crop_mirror_normalize(
@@ -121,14 +145,11 @@ def dali_batches(
                     raise
                 while waiting:
                     pending = waiting.popleft()
-                    positions, images, faults = decode_rows(photos, pending.rows, size)
+                    rows, images, faults = decode_rows(photos, pending.rows, size)
                     if device == "mixed":
                         images = images.cuda()
-                    yield Decoded(
-                        pending.rows[positions],
-                        to_range(images, pixel_range),
-                        sorted(pending.faults + faults),
-                    )
+                    faults = sorted(pending.faults + faults)
+                    yield Decoded(rows, to_range(images, pixel_range), faults)
                 break
             yield from emptied()
             pending = waiting.popleft()

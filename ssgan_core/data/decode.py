@@ -92,9 +92,13 @@ def decode_photo(data: bytes, size: int) -> Tensor:
 
     Raises RuntimeError where libjpeg gives up.
     """
+    return resize(decode_jpeg_rgb(data), [size, size], antialias=True)
+
+
+def decode_jpeg_rgb(data: bytes) -> Tensor:
+    """One JPEG file as uint8 (3, H, W), upright. Raises RuntimeError where libjpeg gives up."""
     encoded = torch.frombuffer(bytearray(data), dtype=torch.uint8)
-    image = decode_jpeg(encoded, mode=ImageReadMode.RGB, apply_exif_orientation=True)
-    return resize(image, [size, size], antialias=True)
+    return decode_jpeg(encoded, mode=ImageReadMode.RGB, apply_exif_orientation=True)
 
 
 def to_range(images: Tensor, pixel_range: tuple[float, float] | None) -> Tensor:
@@ -105,25 +109,22 @@ def to_range(images: Tensor, pixel_range: tuple[float, float] | None) -> Tensor:
     return images.float().mul_((high - low) / 255).add_(low)
 
 
-def decode_rows(
-    photos: PhotoCollection, rows: np.ndarray, size: int, parts: int = 1, part: int = 0
-) -> tuple[list[int], Tensor, list[tuple[int, str]]]:
-    """Every `parts`-th photo of a batch: positions in it, uint8 images and faults."""
-    positions, images, faults = [], [], []
-    for position in range(part, len(rows), parts):
-        row = int(rows[position])
+def decode_rows(photos: PhotoCollection, rows: np.ndarray, size: int) -> Decoded:
+    """Some photos, one after the other, as uint8."""
+    kept, images, faults = [], [], []
+    for row in rows.tolist():
         data = photos.read(row)
         fault = jpeg_fault(data)
         if fault is None:
             try:
                 images.append(decode_photo(data, size))
-                positions.append(position)
+                kept.append(row)
             except RuntimeError as error:
                 fault = f"cannot be decoded ({str(error).rsplit(', ', 1)[-1]})"
         if fault is not None:
             faults.append((row, fault))
     stack = torch.stack(images) if images else torch.empty(0, 3, size, size, dtype=torch.uint8)
-    return positions, stack, faults
+    return Decoded(np.array(kept, dtype=np.int64), stack, faults)
 
 
 def torchvision_batches(
@@ -135,26 +136,20 @@ def torchvision_batches(
 ) -> Iterator[Decoded]:
     """Decode batches of rows in threads, `AHEAD` of them in advance."""
     threads = threads or cores()
-    waiting: deque[tuple[np.ndarray, list[Future]]] = deque()
+    waiting: deque[list[Future]] = deque()
 
     def collect() -> Decoded:
-        rows, futures = waiting.popleft()
-        done = [future.result() for future in futures]
-        positions = np.concatenate([np.array(part[0], dtype=np.int64) for part in done])
-        images = torch.empty(len(positions), 3, size, size, dtype=torch.uint8)
-        order = np.argsort(positions)
-        images[torch.from_numpy(np.argsort(order))] = torch.cat([part[1] for part in done])
-        faults = sorted(fault for part in done for fault in part[2])
-        return Decoded(rows[positions[order]], to_range(images, pixel_range), faults)
+        parts = [future.result() for future in waiting.popleft()]
+        images = torch.cat([part.images for part in parts])
+        rows = np.concatenate([part.rows for part in parts])
+        faults = [fault for part in parts for fault in part.faults]
+        return Decoded(rows, to_range(images, pixel_range), faults)
 
     with ThreadPoolExecutor(threads) as pool:
         try:
             for rows in batches:
-                parts = [
-                    pool.submit(decode_rows, photos, rows, size, threads, part)
-                    for part in range(threads)
-                ]
-                waiting.append((rows, parts))
+                parts = np.array_split(rows, threads)
+                waiting.append([pool.submit(decode_rows, photos, part, size) for part in parts])
                 if len(waiting) > AHEAD:
                     yield collect()
             while waiting:

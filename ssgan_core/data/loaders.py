@@ -11,7 +11,7 @@ import itertools
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -22,7 +22,7 @@ from ssgan_core.data.decode import Decoded, quiet, to_range, torchvision_batches
 from ssgan_core.data.photos import PhotoCollection
 from ssgan_core.errors import InputError
 
-BACKENDS = ("auto", "dali", "torchvision")
+BACKENDS = ("auto", "dali", "dali-cpu", "torchvision")
 CORRUPT_SHARE = 0.01  # more than this is no accident but the wrong folder
 DECODE_BATCH = 128
 
@@ -114,16 +114,42 @@ class Schedule:
     without `shuffle`. `epoch(n)` cuts it into batches, the last one partial. `batch(step)` is for
     training: epochs laid end to end and cut into full batches, so that every row comes once an
     epoch and no batch is short; with fewer rows than `batch_size` every batch is all of them.
-    Raises InputError for no rows or a batch size below 1.
+
+    Of `num_shards` processes, each with another `shard_id` and else the same arguments, every one
+    gets its own rows and as many batches as the others. In training they see together, step by
+    step, what one process would see with batches `num_shards` times as large. In an epoch each
+    row goes to one of them, and the sizes of the batches differ by at most one.
+
+    Raises InputError for no rows, a batch size below 1, a shard that does not exist, or too few
+    rows to give every shard one in every batch.
     """
 
-    def __init__(self, rows: np.ndarray, batch_size: int, shuffle: bool, seed: int):
+    def __init__(
+        self,
+        rows: np.ndarray,
+        batch_size: int,
+        shuffle: bool,
+        seed: int,
+        shard_id: int = 0,
+        num_shards: int = 1,
+    ):
         self.rows = np.asarray(rows, dtype=np.int64)
         if self.rows.ndim != 1 or not len(self.rows):
             raise InputError("A loader was given no rows; at least one is needed.")
         if batch_size < 1:
             raise InputError(f"batch_size is {batch_size}; 1 or more is accepted.")
+        if not 0 <= shard_id < num_shards:
+            raise InputError(
+                f"shard_id is {shard_id} and num_shards {num_shards}; accepted are 1 shard or "
+                f"more, and a shard_id from 0 to the one before num_shards."
+            )
         self.batch_size, self.shuffle, self.seed = batch_size, shuffle, seed
+        self.shard_id, self.num_shards = shard_id, num_shards
+        if len(self.rows) // num_shards < len(self):
+            raise InputError(
+                f"{len(self.rows)} rows cannot be dealt to {num_shards} shards in {len(self)} "
+                f"batches each; at least {num_shards * len(self)} rows are needed."
+            )
         self._order = lru_cache(maxsize=2)(self._permuted)
 
     def _permuted(self, epoch: int) -> np.ndarray:
@@ -132,20 +158,24 @@ class Schedule:
         return np.random.default_rng((self.seed, epoch)).permutation(self.rows)
 
     def __len__(self) -> int:
-        return -(-len(self.rows) // self.batch_size)
+        largest = -(-len(self.rows) // self.num_shards)
+        return -(-largest // self.batch_size)
 
     def epoch(self, number: int) -> Iterator[np.ndarray]:
         order = self._order(number)
+        if self.num_shards > 1:
+            yield from np.array_split(order[self.shard_id :: self.num_shards], len(self))
+            return
         for start in range(0, len(order), self.batch_size):
             yield order[start : start + self.batch_size]
 
     def batch(self, step: int) -> np.ndarray:
-        width = min(self.batch_size, len(self.rows))
+        width = self.num_shards * min(self.batch_size, len(self.rows) // self.num_shards)
         epoch, start = divmod(step * width, len(self.rows))
-        head = self._order(epoch)[start : start + width]
-        if len(head) == width:
-            return head
-        return np.concatenate([head, self._order(epoch + 1)[: width - len(head)]])
+        rows = self._order(epoch)[start : start + width]
+        if len(rows) < width:
+            rows = np.concatenate([rows, self._order(epoch + 1)[: width - len(rows)]])
+        return rows[self.shard_id :: self.num_shards]
 
 
 class Loader:
@@ -155,7 +185,8 @@ class Loader:
     such loop is epoch 0, the next epoch 1, …; `loader.epoch(n)` names the epoch. `stream(step)`
     is endless and gives full batches from that training step on; it depends on nothing but the
     arguments, so a run resumed at step t sees what it would have seen. `pixel_range` (lo, hi)
-    makes images float32 with black at lo and white at hi; without it they stay uint8.
+    makes images float32 with black at lo and white at hi; without it they stay uint8. Several
+    processes share the rows by `shard_id` and `num_shards`, as `Schedule` says.
     """
 
     def __init__(
@@ -166,9 +197,11 @@ class Loader:
         shuffle: bool = False,
         seed: int = 0,
         pixel_range: PixelRange = None,
+        shard_id: int = 0,
+        num_shards: int = 1,
     ):
         self.source, self.pixel_range = source, pixel_range
-        self.schedule = Schedule(rows, batch_size, shuffle, seed)
+        self.schedule = Schedule(rows, batch_size, shuffle, seed, shard_id, num_shards)
         first, last = self.schedule.rows.min(), self.schedule.rows.max()
         if first < 0 or last >= len(source.labels):
             raise InputError(
@@ -200,29 +233,46 @@ class Loader:
 
 
 def choose_backend(backend: str = "auto") -> tuple[str, str]:
-    """The decoder to use, "dali" or "torchvision", and in a line why.
+    """The decoder to use, "dali", "dali-cpu" or "torchvision", and in a line why.
 
-    "auto" takes DALI where it is installed and works; naming one insists on it.
-    Raises InputError for another name, and for "dali" where DALI does not work.
+    "auto" takes DALI where it decodes on a GPU, and torchvision everywhere else: on a CPU its
+    threads are faster (`python -m ssgan_core.data.benchmark` measures it). Naming one insists on
+    it: "dali" decodes on the GPU or, without one, on the CPU; "dali-cpu" leaves the GPU alone.
+    Raises InputError for another name, and for DALI where it does not work.
     """
     if backend not in BACKENDS:
         raise InputError(f"backend is '{backend}'; accepted are {', '.join(BACKENDS)}.")
     if backend == "torchvision":
         return backend, "torchvision decodes on the CPU, as asked"
+    if backend == "auto" and not torch.cuda.is_available():
+        return "torchvision", "torchvision decodes on the CPU: there is no CUDA GPU"
+    device, what = _dali()
+    if backend == "auto":
+        if device == "mixed":
+            return "dali", f"{what} decodes on the GPU"
+        problem = what if device is None else f"{what} cannot use the GPU; is its driver too old?"
+        return "torchvision", f"torchvision decodes on the CPU: {problem}"
+    if device is None:
+        raise InputError(f"backend is '{backend}', but {what}; 'torchvision' works everywhere.")
+    on_gpu = backend == "dali" and device == "mixed"
+    return backend, f"{what} decodes on the {'GPU' if on_gpu else 'CPU'}, as asked"
+
+
+def has_dali() -> bool:
+    """Whether DALI is installed and works, on the GPU or on the CPU."""
+    return _dali()[0] is not None
+
+
+def _dali() -> tuple[str | None, str]:
+    """Where DALI decodes here, "mixed" (GPU) or "cpu", and its name; or None, and what is wrong."""
     try:
         from ssgan_core.data import dali
 
-        device = dali.working_device()
+        return dali.working_device(), f"DALI {dali.VERSION}"
     except ImportError as error:
-        problem = f"DALI is not installed ({error})"
+        return None, f"DALI is not installed ({error})"
     except Exception as error:  # DALI fails in its own ways: missing libraries, old drivers
-        problem = f"DALI does not work here ({str(error).splitlines()[0]})"
-    else:
-        where = "on the GPU" if device == "mixed" else "on the CPU (no CUDA GPU that it can use)"
-        return "dali", f"DALI {dali.VERSION} decodes {where}"
-    if backend == "dali":
-        raise InputError(f"backend is 'dali', but {problem}; 'torchvision' works everywhere.")
-    return "torchvision", f"torchvision decodes on the CPU: {problem}"
+        return None, f"DALI does not work here ({str(error).splitlines()[0]})"
 
 
 def _decoder(backend: str) -> Callable[..., Iterator[Decoded]]:
@@ -230,7 +280,7 @@ def _decoder(backend: str) -> Callable[..., Iterator[Decoded]]:
         return torchvision_batches
     from ssgan_core.data.dali import dali_batches
 
-    return dali_batches
+    return partial(dali_batches, device="cpu") if backend == "dali-cpu" else dali_batches
 
 
 def decode_all(

@@ -116,7 +116,7 @@ def load_photos(settings: PhotoSettings, report: Callable[[str], None]) -> Photo
         name, root = "drawn pets", drawn_pets(settings.pets, size=max(64, settings.size))
     found = scan(root)
     decoded = decode_all(found, settings.size)
-    report(f"{len(decoded.photos)} photos, {found.layout}, decoded by {decoded.backend}")
+    report(f"{len(decoded.photos)} photos, {found.layout}; {decoded.reason}")
     for path, reason in decoded.corrupt:
         report(f"skipped {path}: {reason}")
     photos = split_photos(decoded.photos)

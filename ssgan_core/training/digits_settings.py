@@ -17,7 +17,7 @@ class DigitsSettings(Settings):
     }
     MNIST: ClassVar = {
         "smoke": {"draws": 1, "steps": 10, "budgets": [20, 100]},
-        "quick": {"draws": 1, "steps": 9000, "budgets": []},
+        "quick": {"draws": 1, "steps": 6000, "budgets": []},
         "full": {"draws": 10, "steps": 60_000, "budgets": [20, 50, 100, 1000]},
     }
 
@@ -30,7 +30,7 @@ class DigitsSettings(Settings):
     draws: int = Field(ge=1, le=100, description="random labeled sets, each a run of its own")
     steps: int = Field(ge=10, le=10**6, description="training steps of each run")
     batch: int = Field(ge=10, le=10_000, description="unlabeled, and generated, images in a step")
-    learning_rate: float = Field(gt=0, le=0.1, description="Adam's rate, for both networks")
+    learning_rate: float = Field(3e-3, gt=0, le=0.1, description="Adam's rate, for both networks")
     generator: Literal["feature_matching", "complement"] = Field(
         "feature_matching", description="loss of the generator in the main comparison"
     )
@@ -43,7 +43,6 @@ class DigitsSettings(Settings):
     def _defaults(cls, given: Any) -> Any:
         """Fill what is open from the table of this kind of data."""
         table = cls.MNIST if given.get("mnist") else cls.SMALL
-        small = {"labels": 10, "batch": 50, "learning_rate": 3e-3}
-        mnist = {"labels": 100, "batch": 100, "learning_rate": 1e-3}
+        small, mnist = {"labels": 10, "batch": 50}, {"labels": 100, "batch": 100}
         fixed = mnist if given.get("mnist") else small
         return fixed | table.get(given.get("profile"), table["quick"]) | given

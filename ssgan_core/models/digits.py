@@ -36,24 +36,24 @@ SIZES = {
 class StackedLinear(nn.Module):
     """R linear layers side by side: (R, B, inputs) to (R, B, outputs).
 
-    The R matrices are stored as one (R * outputs, inputs) matrix, one row a unit, which is the
-    form that `weight_norm` normalizes row by row.
+    The R matrices are stored as one (inputs, R * outputs) matrix, one column a unit: the form
+    that `weight_norm` normalizes column by column, and in which gradients come without a copy.
     """
 
     def __init__(self, runs: int, inputs: int, outputs: int) -> None:
         super().__init__()
-        self.shape = (runs, outputs, inputs)
+        self.shape = (inputs, runs, outputs)
         std = (2 / (inputs + outputs)) ** 0.5  # Glorot & Bengio 2010, equation 16
-        self.weight = nn.Parameter(torch.randn(runs * outputs, inputs) * std)
+        self.weight = nn.Parameter(torch.randn(inputs, runs * outputs) * std)
         self.bias = nn.Parameter(torch.zeros(runs, 1, outputs))
 
     def forward(self, x: Tensor) -> Tensor:
-        return torch.baddbmm(self.bias, x, self.weight.view(self.shape).transpose(1, 2))
+        return torch.baddbmm(self.bias, x, self.weight.view(self.shape).transpose(0, 1))
 
 
 def normalized(layer: StackedLinear) -> StackedLinear:
     """The layer under weight norm, every unit's weights of length 1 to begin with."""
-    weight_norm(layer)
+    weight_norm(layer, dim=1)
     nn.init.ones_(layer.parametrizations.weight.original0)
     nn.init.normal_(layer.parametrizations.weight.original1, std=0.1)
     return layer
@@ -160,12 +160,12 @@ class Discriminator(nn.Module):
         The data-dependent start of weight norm (Salimans & Kingma 2016, section 3).  It sets the
         scale of the layers that the noise, whose sigma is fixed, is measured against.
         """
-        x = self.noise(images.expand(self.last.shape[0], -1, -1))
+        x = self.noise(images.expand(self.last.shape[1], -1, -1))
         for layer in (*self.hidden, self.last):
             outputs = layer(x)
             std, mean = torch.std_mean(outputs, 1, keepdim=True)
             std = std + 1e-6
-            layer.parametrizations.weight.original0.div_(std.view(-1, 1))
+            layer.parametrizations.weight.original0.div_(std.view(1, -1))
             layer.bias.sub_(mean).div_(std)
             x = self.hidden_noise(torch.relu(layer(x)))
 

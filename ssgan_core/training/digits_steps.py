@@ -6,6 +6,7 @@ from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import parametrize
 
 from ssgan_core import losses
 from ssgan_core.data.digits import CLASSES
@@ -113,10 +114,11 @@ def train_step(
     optimizer_g, optimizer_d = optimizers
     update(discriminator, loss_d, optimizer_d)
 
-    with torch.no_grad():
-        _, real_features = discriminator(batch.unlabeled)
     fake = generator.sample(batch.unlabeled.shape[1])
-    _, fake_features = discriminator(fake)
+    with parametrize.cached():  # D's normalized weights serve both passes
+        _, fake_features = discriminator(fake)
+        with torch.no_grad():
+            _, real_features = discriminator(batch.unlabeled)
     loss_g = terms["matching"] = losses.feature_matching(real_features, fake_features)
     if recipe.method == "complement":
         terms["pull_away"] = losses.pull_away(fake_features)

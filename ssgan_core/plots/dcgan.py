@@ -14,7 +14,7 @@ from torch import Tensor
 from ssgan_core.plots.photos import PALETTE, tile
 from ssgan_core.plots.style import CLASS_COLORS, GENERATED, INK
 
-COLORS = 96  # of the animation's palette
+COLORS = 64  # of the palette: sixteen frames of 24 pictures stay below 300 KiB
 
 
 def animate_samples(samples: Mapping[int, Tensor], columns: int = 8, alt: str = "") -> Image:
@@ -49,8 +49,10 @@ def loss_curves(trainings: Mapping[str, pd.DataFrame]) -> Figure:
         2, len(trainings), squeeze=False, sharey="row", sharex="col",
         figsize=(max(4.6, min(2.6 * len(trainings), 7.6)), 4.3),
     )  # fmt: skip
+    highest = 0.0
     for (above, below), (name, steps) in zip(axes.T, trainings.items(), strict=True):
         means = steps.rolling(max(len(steps) // 40, 1), min_periods=1).mean()
+        highest = max(highest, means[["discriminator", "generator"]].to_numpy().max())
         for ax, terms in ((above, ("discriminator", "generator")), (below, ("D(real)", "D(fake)"))):
             for term, color in zip(terms, (CLASS_COLORS[0], GENERATED), strict=True):
                 ax.plot(steps.index, steps[term], color=color, linewidth=0.4, alpha=0.25)
@@ -58,14 +60,14 @@ def loss_curves(trainings: Mapping[str, pd.DataFrame]) -> Figure:
         for height, color in ((2 * np.log(2), CLASS_COLORS[0]), (np.log(2), GENERATED)):
             above.axhline(height, color=color, linewidth=0.8, linestyle=":")
         below.axhline(0.5, color=INK, linewidth=0.8, linestyle=":")
-        above.set(title=name, ylim=(0, None))
+        above.set(title=name)
         below.set(xlabel="step", ylim=(0, 1))
-    for row, (label, names) in enumerate(
-        (("losses", ("discriminator", "generator")), ("D", ("on real", "on generated")))
+    axes[0, 0].set(ylabel="losses", ylim=(0, 1.15 * highest))
+    axes[1, 0].set(ylabel="D")
+    for ax, names in zip(
+        axes[:, 0], (("discriminator", "generator"), ("on real", "on generated")), strict=True
     ):
-        axes[row, 0].set_ylabel(label)
-        lines = axes[row, -1].lines[1:4:2]
-        axes[row, -1].legend(lines, names, fontsize=8.5)
+        ax.legend(ax.lines[1:4:2], names, fontsize=8.5, loc="best")
     return figure
 
 

@@ -38,6 +38,16 @@ def generator_loss(logits: Tensor) -> Tensor:
     return real_loss(logits)
 
 
+def gradient_penalty(logits: Tensor, images: Tensor) -> Tensor:
+    """Mean squared norm of log Z's gradient at each image (B, …): R1 where the images are real.
+
+    `images` must require a gradient. The norm sums over the pixels, as in Mescheder et al. 2018,
+    arXiv:1801.04406, section 4.1, whose penalty is γ/2 times this.
+    """
+    (slope,) = torch.autograd.grad(log_z(logits).sum(), images, create_graph=True)
+    return slope.float().square().flatten(1).sum(1).mean()
+
+
 def labeled_loss(logits: Tensor, labels: Tensor) -> Tensor:
     """Cross-entropy of the K logits; labels (..., B), integers in 0..K-1."""
     log_p = logits.float().log_softmax(-1)

@@ -23,18 +23,23 @@ from ssgan_core.training.fit import Fit, fit
 from ssgan_core.training.recipes import Recipe, find_recipe
 
 
-class PhotoSettings(Settings):
-    """Parameters that the chapters on photographs share."""
+class ImageSettings(Settings):
+    """Where the images come from, and their size."""
 
     photos: str | None = Field(None, description="folder of photos; None: drawn pets")
+    size: int = Field(None, ge=16, le=224, description="side of an image in pixels")
+    pets: int = Field(None, ge=60, description="pets to draw where no photos are given")
+
+
+class PhotoSettings(ImageSettings):
+    """Parameters that the chapters on classifying photographs share."""
+
     labeled_set: str | None = Field(
         None, description="CSV (path,label) of the labeled photos; None: drawn at random"
     )
     labels: int = Field(100, ge=2, description="labeled photos to draw where no CSV is given")
     draws: int = Field(None, ge=1, le=100, description="repetitions: label draws and seeds")
-    size: int = Field(None, ge=16, le=224, description="side of an image in pixels")
     width: int = Field(None, ge=8, le=64, description="channels of the first stage; ResNet-18: 64")
-    pets: int = Field(None, ge=60, description="pets to draw where no photos are given")
     rounds: int = Field(None, ge=1, description="evaluations on the validation images")
 
     def options(self, recipe: Recipe, labels: int) -> dict[str, int]:
@@ -102,7 +107,7 @@ class Photos:
         return PhotoData(self.images, choose_labeled(self.photos, chosen))
 
 
-def load_photos(settings: PhotoSettings, report: Callable[[str], None]) -> Photos:
+def load_photos(settings: ImageSettings, report: Callable[[str], None]) -> Photos:
     """Find, decode and split the photographs that the settings name.
 
     Raises

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from photo_tables import dark_and_bright
 
-from ssgan_core.data.photos import PhotoCollection
 from ssgan_core.errors import InputError
 from ssgan_core.training import fit as fit_module
 from ssgan_core.training.checkpoint import load_checkpoint, save_checkpoint
@@ -23,15 +23,7 @@ SIZES = {"width": 8, "generator_width": 32, "rounds": 3}
 
 @pytest.fixture(scope="module")
 def data() -> PhotoData:
-    """Dark and bright noise as two classes: learnable at once."""
-    torch.manual_seed(0)
-    n = 240
-    labels = np.arange(n) % 2
-    images = torch.randint(0, 150, (n, 3, 32, 32), dtype=torch.uint8)
-    images += torch.as_tensor(labels * 100, dtype=torch.uint8)[:, None, None, None]
-    split = np.repeat(["labeled", "unlabeled", "val", "test"], [20, 130, 40, 50])
-    table = pd.DataFrame({"path": [f"{i}.jpg" for i in range(n)], "label": labels, "split": split})
-    return PhotoData(images, PhotoCollection(Path("."), table, ("dark", "bright"), "made up"))
+    return dark_and_bright()
 
 
 def weights(run) -> torch.Tensor:

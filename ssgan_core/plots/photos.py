@@ -118,7 +118,28 @@ def generated_rounds(run: Fit, each: int = 10, rows: int = 5) -> Figure:
     return image_grid(torch.stack(images), each, [f"step {step}" for step in shown])
 
 
-def predictions(
+def confident_mistakes(
+    images: Tensor,
+    probabilities: np.ndarray,
+    labels: np.ndarray,
+    classes: Sequence[str],
+    each: int = 8,
+) -> Figure:
+    """The most confident wrong predictions above the most confident right ones.
+
+    images (N, 3, S, S) uint8 with their probabilities (N, K) and true classes (N,).
+    """
+    confidence, wrong = probabilities.max(1), probabilities.argmax(1) != labels
+    figure, panels = plt.subplots(2, 1, figsize=(7.6, 2.9))
+    for axes, chosen, name in zip(panels, (wrong, ~wrong), ("wrong", "right"), strict=True):
+        order = np.flatnonzero(chosen)[np.argsort(-confidence[chosen])][:each]
+        axes.set_ylabel(name)
+        if len(order):
+            _predictions(axes, images[order], probabilities[order], labels[order], classes)
+    return figure
+
+
+def _predictions(
     axes: Axes, images: Tensor, probabilities: np.ndarray, labels: np.ndarray, classes
 ) -> None:
     """Images (N, 3, S, S) in one row, each with the predicted class and its probability."""

@@ -164,3 +164,13 @@ def compare(fits: dict[str, list[Fit]]) -> pd.DataFrame:
         for recipe, runs in fits.items()
     }
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("recipe")
+
+
+def summary(fits: dict[str, list[Fit]]) -> dict[str, dict[str, list]]:
+    """What `metrics.json` keeps of each recipe: a value a draw of each test accuracy, and the
+    validation accuracies round by round."""
+    return {
+        name: {key: [f.test[key] for f in runs] for key in ("last", "best", "last_raw")}
+        | {"validation": [f.history.validation.tolist() for f in runs]}
+        for name, runs in fits.items()
+    }

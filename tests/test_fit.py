@@ -49,10 +49,10 @@ def test_every_recipe_learns_an_easy_problem(data, name):
 
 
 def test_the_baseline_solves_an_easy_problem(data):
-    assert fit(find_recipe("supervised"), data, 80, **SIZES).test["last"] > 0.9
+    assert fit(find_recipe("supervised-augmented"), data, 80, **SIZES).test["last"] > 0.9
 
 
-@pytest.mark.parametrize("name", ["ssgan", "article", "supervised"])
+@pytest.mark.parametrize("name", ["ssgan", "article", "ssgan-minus-gan", "supervised-augmented"])
 def test_a_killed_training_goes_on_exactly(data, name, tmp_path, monkeypatch):
     recipe = find_recipe(name)
     whole = fit(recipe, data, 6, **SIZES)
@@ -78,11 +78,15 @@ def test_a_killed_training_goes_on_exactly(data, name, tmp_path, monkeypatch):
 
 def test_a_checkpoint_of_another_training_is_refused(data, tmp_path):
     path = tmp_path / "a.pt"
-    fit(find_recipe("supervised"), data, 2, **SIZES, checkpoint=path)
+    fit(find_recipe("supervised-augmented"), data, 2, **SIZES, checkpoint=path)
     for change in ({"steps": 4}, {"seed": 1}):
         with pytest.raises(InputError, match="checkpoint of"):
             fit(
-                find_recipe("supervised"), data, **({"steps": 2} | change), **SIZES, checkpoint=path
+                find_recipe("supervised-augmented"),
+                data,
+                **({"steps": 2} | change),
+                **SIZES,
+                checkpoint=path,
             )
 
 
@@ -109,7 +113,7 @@ def test_a_full_disk_keeps_the_previous_checkpoint(tmp_path, monkeypatch):
 
 
 def test_every_image_of_a_split_is_judged_once(data):
-    learner = make_learner(find_recipe("supervised"), 32, 8, 32, 2, Hardware.detect())
+    learner = make_learner(find_recipe("supervised-augmented"), 32, 8, 32, 2, Hardware.detect())
     out = probabilities(learner, learner.classifier, data, "test")
     assert len(out) == 50
     np.testing.assert_allclose(out.sum(1), 1, rtol=1e-5)
@@ -127,7 +131,7 @@ def test_generated_images_stay_out_of_the_statistics(data):
 
 def test_fresh_statistics_are_those_of_unlabeled_images(data):
     learner = make_learner(
-        find_recipe("supervised"), 32, 8, 32, 2, Hardware(torch.device("cpu"), False)
+        find_recipe("supervised-augmented"), 32, 8, 32, 2, Hardware(torch.device("cpu"), False)
     )
     model = evaluation_model(learner, data)
     rows = torch.as_tensor(data.photos.rows("unlabeled"))
@@ -160,17 +164,17 @@ def test_a_loss_that_is_not_a_number_stops_the_training(data, monkeypatch):
         return {"labeled": torch.tensor(float("nan"))}
 
     monkeypatch.setattr(fit_module, "supervised_step", broken)
-    with pytest.raises(FloatingPointError, match=r"supervised: not finite before step 2"):
-        fit(find_recipe("supervised"), data, 6, **SIZES)
+    with pytest.raises(FloatingPointError, match=r"supervised-augmented: not finite before step 2"):
+        fit(find_recipe("supervised-augmented"), data, 6, **SIZES)
 
 
 def test_an_empty_split_is_named(data):
     table = data.photos.table.assign(split=data.photos.table.split.replace("val", "unlabeled"))
     empty = PhotoData(data.images, replace(data.photos, table=table))
     with pytest.raises(InputError, match="'val'"):
-        fit(find_recipe("supervised"), empty, 2, **SIZES)
+        fit(find_recipe("supervised-augmented"), empty, 2, **SIZES)
 
 
 def test_an_unknown_recipe_is_refused_by_name():
-    with pytest.raises(InputError, match="'magic' is unknown; accepted: article-supervised"):
+    with pytest.raises(InputError, match="'magic' is unknown; accepted: article, supervised,"):
         find_recipe("magic")

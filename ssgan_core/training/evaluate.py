@@ -56,7 +56,8 @@ def probabilities(learner: Learner, model: nn.Module, data: PhotoData, split: st
     for batch in data.loader(split, EVALUATION_BATCH):
         with learner.hardware.autocast():
             logits, _ = model(learner.images(batch.images))
-        parts.append(logits.float().softmax(1).cpu())
+        class_logits = logits[:, : len(data.photos.classes)].float()
+        parts.append(class_logits.softmax(1).cpu())
     model.train()
     return torch.cat(parts).numpy()
 

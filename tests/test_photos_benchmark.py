@@ -1,4 +1,10 @@
-"""Our step computes what the plain loop computes: the benchmark compares equals."""
+"""Our step computes what the plain loop computes: the benchmark compares equals.
+
+At a twentieth of the article's rate: Adam's first steps have the gradient's sign, not its size, so
+that rounding alone drives two trainings apart, in proportion to the rate.
+"""
+
+from dataclasses import replace
 
 import pytest
 import torch
@@ -6,12 +12,15 @@ import torch
 from ssgan_core.training.hardware import Hardware
 from ssgan_core.training.photos import ssgan_step
 from ssgan_core.training.photos_benchmark import compare, make_both, random_batches
+from ssgan_core.training.recipes import ARTICLE
 
 
 @pytest.fixture
 def both():
     torch.manual_seed(0)
-    return make_both(32, 8, 32, Hardware(torch.device("cpu"), False))
+    return make_both(
+        replace(ARTICLE, learning_rate=1e-4), 32, 8, 32, Hardware(torch.device("cpu"), False)
+    )
 
 
 def test_ours_follows_the_losses_of_the_reference(both):
@@ -23,9 +32,7 @@ def test_ours_follows_the_losses_of_the_reference(both):
         torch.manual_seed(step)
         ours = ssgan_step(learner, *batches)
         for term, value in plain.items():
-            # Rounding grows with the steps: Adam's first ones are as large as its rate allows.
-            tolerance = 1e-4 if step == 0 else 0.02
-            assert ours[term].item() == pytest.approx(value, rel=tolerance), (step, term)
+            assert ours[term].item() == pytest.approx(value, rel=1e-2), (step, term)
 
 
 def test_the_table_has_both_and_their_ratio(both):

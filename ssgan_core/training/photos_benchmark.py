@@ -18,7 +18,7 @@ from ssgan_core.models.generator import LADDERS
 from ssgan_core.results import device_name
 from ssgan_core.training.hardware import Hardware
 from ssgan_core.training.photos import BETAS, Learner, make_learner, ssgan_step
-from ssgan_core.training.recipes import ARTICLE
+from ssgan_core.training.recipes import ARTICLE, Recipe
 
 Batches = tuple[Tensor, Tensor, Tensor]
 
@@ -76,10 +76,10 @@ def random_batches(size: int, labels: int, unlabeled: int) -> Batches:
 
 
 def make_both(
-    size: int, width: int, generator_width: int, hardware: Hardware
+    recipe: Recipe, size: int, width: int, generator_width: int, hardware: Hardware
 ) -> tuple[Reference, Learner]:
-    """The reference and our learner of the article's recipe, from the same weights."""
-    learner = make_learner(ARTICLE, size, width, generator_width, 2, hardware)
+    """The reference and our learner of the article's recipe (at any rate), of equal weights."""
+    learner = make_learner(recipe, size, width, generator_width, 2, hardware)
     return Reference(learner), learner
 
 
@@ -133,7 +133,7 @@ def main() -> None:
     hardware = Hardware.detect()
     torch.manual_seed(0)
     batches = random_batches(given.size, given.labels, given.unlabeled)
-    both = make_both(given.size, given.width, 8 * given.width, hardware)
+    both = make_both(ARTICLE, given.size, given.width, 8 * given.width, hardware)
     print(f"{device_name()}, {'bf16' if hardware.bf16 else 'fp32'}, {given.size} px, "
           f"{given.labels} labeled and {given.unlabeled} unlabeled images a step")  # fmt: skip
     print(compare(batches, both, given.rounds, given.steps).round(3).to_string())

@@ -77,6 +77,9 @@ def test_comparing_statistics_judges_by_each_and_changes_nothing(article, data):
     assert unchanged(article.learner, before)
     assert list(table.index) == ["running", "real", "labeled", "generated"]
     assert table.loc["running", "accuracy"] == article.test["last_raw"]
+    share = table["generated share"]
+    assert share["real"] == 0 and share["generated"] == pytest.approx(1)
+    assert 0.3 < share["running"] < 0.8 and abs(share["labeled"]) < 0.2
     assert table["D"].between(0, 1).all() and table["D"].nunique() == 4
     assert table.equals(compare_statistics(article.learner, data))
 

@@ -17,16 +17,17 @@ from ssgan_core.training.fit import Fit
 def statistics_dots(tables: Sequence[pd.DataFrame]) -> Figure:
     """One panel a column of `compare_statistics`: each draw a dot, thick bars their means."""
     rows, columns = tables[0].index, tables[0].columns
-    figure, panels = plt.subplots(1, len(columns), figsize=(7.6, 2.4), sharey=True)
+    figure, panels = plt.subplots(1, len(columns), figsize=(7.6, 2.3), sharey=True)
     for axes, column in zip(panels, columns, strict=True):
         for row, (color, name) in enumerate(zip(PALETTE, rows, strict=False)):
             values = [table.loc[name, column] for table in tables]
             axes.scatter(values, [row] * len(values), color=color, s=36, alpha=0.6, zorder=3)
             axes.plot([np.mean(values)] * 2, [row - 0.28, row + 0.28], color=color, linewidth=3)
-        axes.set_title(column)
-        axes.xaxis.set_major_formatter("{x:.0%}" if column != "D" else "{x:.2f}")
-    panels[0].set(yticks=range(len(rows)), ylim=(len(rows) - 0.5, -0.5))
-    panels[0].set_yticklabels(rows)
+        axes.set_title(column, fontsize=10)
+        axes.locator_params(axis="x", nbins=4, steps=[1, 2, 5, 10])
+        axes.xaxis.set_major_formatter("{x:.1f}" if column == "D" else "{x:.0%}")
+    panels[0].set(ylim=(len(rows) - 0.5, -0.5))
+    panels[0].set_yticks(range(len(rows)), list(rows))
     return figure
 
 
@@ -67,14 +68,16 @@ def occlusion_rows(
 
     Red places speak for the class of the title, blue ones against it.
     """
-    figure, panels = plt.subplots(2, len(images), figsize=(7.6, 2.6))
+    figure, panels = plt.subplots(2, len(images), figsize=(7.6, 2.2))
     for column, image, values, title, color in zip(
         panels.T, images, maps, titles, colors, strict=True
     ):
         top = values.abs().max().clamp(min=1e-9)
         column[0].imshow(image.permute(1, 2, 0))
         column[1].imshow(image.float().mean(0), cmap="gray", alpha=0.5)
-        column[1].imshow(values, cmap="RdBu_r", vmin=-top, vmax=top, alpha=0.75)
+        column[1].imshow(
+            values, cmap="RdBu_r", vmin=-top, vmax=top, alpha=0.75, interpolation="bilinear"
+        )
         column[0].set_title(title, fontsize=8, color=color)
         for axes in column:
             axes.set(xticks=[], yticks=[])

@@ -13,7 +13,7 @@ from ssgan_core.plots.style import CLASS_COLORS, INK
 from ssgan_core.results import mean_ci
 from ssgan_core.training.fit import Fit
 
-PALETTE = ("#6b7680", "#2a6fbb", "#f08a24", "#d62f4b", "#3a9a6b")
+PALETTE = ("#6b7680", "#2a6fbb", "#f08a24", "#d62f4b", "#3a9a6b", "#7d5ba6", "#a8842c", "#1f9aa8")
 
 
 def tile(images: Tensor, columns: int, gap: int = 2) -> np.ndarray:

@@ -61,28 +61,46 @@ def compare_statistics(learner: Learner, data: PhotoData) -> pd.DataFrame:
     """The last weights on the test images, by the images that batch norm's statistics come from.
 
     One row each for the `running` statistics that training left, and for those measured anew on
-    `real` unlabeled, on `labeled` and on `generated` images alone; columns `accuracy`,
-    `calibration error` and `D`, the mean of the discriminator's output. Weights and statistics
-    are afterwards what they were.
+    `real` unlabeled, on `labeled` and on `generated` images alone. Columns: `generated share`,
+    where the means lie between those of real images (0) and of generated ones (1); `D`, the mean
+    of the discriminator's output; `accuracy`; `calibration error`. Weights and statistics are
+    afterwards what they were.
     """
     model, truth = learner.classifier, data.labels("test")
+    norms = [m for m in model.modules() if isinstance(m, (nn.BatchNorm2d, nn.SyncBatchNorm))]
     sources = {
         "running": contextlib.nullcontext(),
         "real": statistics_of(model, real_batches(learner, data)),
         "labeled": statistics_of(model, labeled_batches(learner, data)),
         "generated": statistics_of(model, generated_batches(learner)),
     }
-    rows = {}
+    rows, means = {}, {}
     for name, statistics in sources.items():
         with learner.hardware.autocast(), statistics:
             logits = all_logits(learner, model, data, "test")
-        p = logits.softmax(1).numpy()
+            means[name] = [norm.running_mean.clone() for norm in norms]
+            if name == "real":
+                spreads = [(norm.running_var + norm.eps).sqrt() for norm in norms]
+        p = logits[:, : len(data.photos.classes)].softmax(1).numpy()
         rows[name] = {
+            "D": learner.discriminator(logits).mean().item(),
             "accuracy": (p.argmax(1) == truth).mean(),
             "calibration error": calibration_error(p, truth),
-            "D": losses.log_z(logits).sigmoid().mean().item(),
         }
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("statistics")
+    table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("statistics")
+    real, generated = means["real"], means["generated"]
+    shares = {
+        name: np.median(list(map(_share, those, real, generated, spreads)))
+        for name, those in means.items()
+    }
+    table.insert(0, "generated share", pd.Series(shares))
+    return table
+
+
+def _share(mean: Tensor, real: Tensor, generated: Tensor, spread: Tensor) -> float:
+    """Where a layer's means (C,) lie on the line from real (0) to generated (1)."""
+    line = (generated - real) / spread
+    return (((mean - real) / spread) @ line / (line @ line)).item()
 
 
 def reliability(probabilities: np.ndarray, labels: np.ndarray) -> pd.DataFrame:
@@ -137,13 +155,15 @@ def occlusion_maps(
     def log_odds(batch: Tensor) -> Tensor:
         with learner.hardware.autocast():
             logits = model(batch)[0].float()
+        if learner.recipe.explicit:
+            logits = logits[:, :-1]
         chosen = logits.gather(1, target[:, None])
         others = logits.scatter(1, target[:, None], -torch.inf)
         return chosen[:, 0] - losses.log_z(others)
 
     side = images.shape[-1]
     width = side // 4
-    starts = np.unique(np.linspace(0, side - width, 13).round().astype(int)).tolist()
+    starts = np.unique(np.linspace(0, side - width, 9).round().astype(int)).tolist()
     color = images.mean((2, 3), keepdim=True)
     whole = log_odds(images)
     falls, covers = torch.zeros(2, len(images), side, side, device=images.device)

@@ -76,7 +76,7 @@ def buffers_kept(network: nn.Module) -> Iterator[None]:
 
 @torch.no_grad()
 def all_logits(learner: Learner, model: nn.Module, data: PhotoData, split: str) -> Tensor:
-    """The K logits, (images, K) on the CPU, each image of the split counted once."""
+    """All logits, (images, K or K+1) on the CPU, each image of the split counted once."""
     model.eval()
     parts = []
     for batch in data.loader(split, EVALUATION_BATCH):
@@ -89,7 +89,8 @@ def all_logits(learner: Learner, model: nn.Module, data: PhotoData, split: str) 
 
 def probabilities(learner: Learner, model: nn.Module, data: PhotoData, split: str) -> np.ndarray:
     """Softmax of the K logits, (images, K), each image of the split counted once."""
-    return all_logits(learner, model, data, split).softmax(1).numpy()
+    logits = all_logits(learner, model, data, split)
+    return logits[:, : len(data.photos.classes)].softmax(1).numpy()
 
 
 def accuracy(learner: Learner, model: nn.Module, data: PhotoData, split: str) -> float:

@@ -20,7 +20,7 @@ from ssgan_core.results import Run, format_ci
 from ssgan_core.settings import Settings
 from ssgan_core.training.evaluate import PhotoData
 from ssgan_core.training.fit import Fit, fit
-from ssgan_core.training.recipes import Recipe, find_recipe
+from ssgan_core.training.recipes import RECIPES, Recipe, find_recipe
 
 
 class PhotoSettings(Settings):
@@ -51,13 +51,16 @@ class BaselineSettings(PhotoSettings):
         "full": {"draws": 3, "size": 128, "width": 64, "pets": 24000, "rounds": 40, "epochs": 200},
     }
     recipe: str | None = Field(
-        None, description="article-supervised or supervised; None: both, side by side"
+        None, description="supervised or supervised-augmented; None: both, side by side"
     )
     epochs: int = Field(None, ge=1, description="passes over the labeled images")
 
     def options(self, recipe: Recipe, labels: int) -> dict[str, int]:
         batch = min(recipe.labeled_batch or labels, labels)
         return {"steps": self.epochs * math.ceil(labels / batch), "width": self.width}
+
+
+COMPARED = ("supervised", "article", "supervised-augmented", "ssgan-minus-gan", "ssgan")
 
 
 class SSGANSettings(PhotoSettings):
@@ -71,10 +74,17 @@ class SSGANSettings(PhotoSettings):
         "full": {"draws": 3, "size": 128, "width": 64, "generator_width": 512, "pets": 24000,
                  "rounds": 40, "steps": 15000},
     }  # fmt: skip
-    recipe: str | None = Field(None, description="one recipe alone; None: all of them compared")
+    recipe: str | None = Field(None, description="one recipe alone; None: those compared")
     size: Literal[tuple(LADDERS)] = Field(None, description="side of an image in pixels")
     generator_width: int = Field(None, ge=16, le=1024, description="generator's first channels")
     steps: int = Field(None, ge=1, description="training steps of each recipe")
+
+    @property
+    def recipes(self) -> list[str]:
+        """The recipe asked for, or those compared: on a GPU all there are."""
+        if self.recipe:
+            return [find_recipe(self.recipe).name]
+        return list(RECIPES if self.profile == "full" else COMPARED)
 
     def options(self, recipe: Recipe, labels: int) -> dict[str, int]:
         widths = {"width": self.width, "generator_width": self.generator_width}

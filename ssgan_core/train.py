@@ -61,6 +61,7 @@ def train(settings: TrainSettings) -> Fit:
     except OSError as error:
         raise InputError(f"the folder {folder} cannot be made: {error.strerror}") from error
     checkpoint = folder / "checkpoint.pt"
+    run.resumed = checkpoint.exists()
     done = fit(
         recipe,
         data,
@@ -85,7 +86,7 @@ def train(settings: TrainSettings) -> Fit:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command: 0 where training is done, 2 for bad input, 130 when it was stopped."""
+    """The command: 0 where training is done, 1 where it failed, 2 for bad input, 130 stopped."""
     try:
         settings = parse(TrainSettings, arguments, "ssgan_core.train")
         with processes():
@@ -93,7 +94,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    except FloatingPointError as error:
+    except (FloatingPointError, OSError) as error:  # a full disk keeps the last checkpoint
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

@@ -13,7 +13,7 @@ from ssgan_core.plots.style import CLASS_COLORS, INK
 from ssgan_core.results import mean_ci
 from ssgan_core.training.fit import Fit
 
-PALETTE = ("#6b7680", "#2a6fbb", "#f08a24", "#d62f4b", "#3a9a6b", "#7d5ba6", "#a8842c", "#1f9aa8")
+PALETTE = ("#6b7680", "#2a6fbb", "#f08a24", "#d62f4b", "#3a9a6b", "#7d5ba6", "#8c5a3c", "#14919b")
 
 
 def tile(images: Tensor, columns: int, gap: int = 2) -> np.ndarray:
@@ -99,7 +99,12 @@ def adversarial_curves(run: Fit) -> Figure:
     """Loss terms and D on real and generated images through one training of a GAN."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(7.6, 3.1))
     history = run.history
-    for term, color in zip(("labeled", "real", "fake", "generator"), PALETTE, strict=False):
+    terms = [
+        term
+        for term in ("labeled", "real", "fake", "generator", "consistency", "entropy")
+        if term in history
+    ]
+    for term, color in zip(terms, PALETTE, strict=False):
         left.plot(history["step"], history[term], label=term, color=color)
     left.set(title="loss terms", xlabel="step", ylim=(0, None))
     left.legend(fontsize=9)

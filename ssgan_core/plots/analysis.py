@@ -25,6 +25,8 @@ def statistics_dots(tables: Sequence[pd.DataFrame]) -> Figure:
             axes.plot([np.mean(values)] * 2, [row - 0.28, row + 0.28], color=color, linewidth=3)
         axes.set_title(column, fontsize=10)
         axes.locator_params(axis="x", nbins=4, steps=[1, 2, 5, 10])
+        if column == "D":
+            axes.set_xlim(-0.05, 1.05)
         axes.xaxis.set_major_formatter("{x:.1f}" if column == "D" else "{x:.0%}")
     panels[0].set(ylim=(len(rows) - 0.5, -0.5))
     panels[0].set_yticks(range(len(rows)), list(rows))
@@ -36,15 +38,15 @@ def reliability_diagram(fits: Mapping[str, Sequence[Fit]], labels: np.ndarray) -
 
     Left: all draws of a recipe together, points as large as their share of the images; on the
     diagonal confidence is earned. Right: a dot a draw, a bar at their mean; the gray tick is what
-    chance alone would give probabilities that are true.
+    chance alone would give probabilities that are true. The recipes' names are the legend of both.
     """
     figure, (left, right) = plt.subplots(1, 2, figsize=(7.6, 3.4), width_ratios=(1.15, 1))
     chance = 1 / next(iter(fits.values()))[0].probabilities.shape[1]
     left.plot([chance, 1], [chance, 1], color=INK, linewidth=0.8, linestyle=":")
-    for row, (color, (name, runs)) in enumerate(zip(PALETTE, fits.items(), strict=False)):
+    for row, (color, runs) in enumerate(zip(PALETTE, fits.values(), strict=False)):
         together = np.concatenate([run.probabilities for run in runs])
         bins = reliability(together, np.tile(labels, len(runs)))
-        left.plot(bins["confidence"], bins["accuracy"], color=color, linewidth=1.4, label=name)
+        left.plot(bins["confidence"], bins["accuracy"], color=color, linewidth=1.4)
         left.scatter(bins["confidence"], bins["accuracy"], 6 + 300 * bins["share"], color=color,
                      alpha=0.6, linewidths=0)  # fmt: skip
         errors = [calibration_error(run.probabilities, labels) for run in runs]
@@ -53,8 +55,9 @@ def reliability_diagram(fits: Mapping[str, Sequence[Fit]], labels: np.ndarray) -
         right.plot([np.mean(errors)] * 2, [row - 0.25, row + 0.25], color=color, linewidth=3)
         right.plot([honest] * 2, [row - 0.25, row + 0.25], color="#9aa3ad", linewidth=1.6)
     left.set(xlabel="confidence", ylabel="accuracy", xlim=(chance - 0.02, 1.02))
-    left.legend(fontsize=9)
-    right.set_yticks(range(len(fits)), list(fits))
+    right.set_yticks(range(len(fits)), list(fits), fontweight="bold")
+    for color, label in zip(PALETTE, right.get_yticklabels(), strict=False):
+        label.set_color(color)
     right.set(xlabel="calibration error", xlim=(0, None), ylim=(len(fits) - 0.5, -0.5))
     for axis in (left.xaxis, left.yaxis, right.xaxis):
         axis.set_major_formatter("{x:.0%}")

@@ -34,7 +34,7 @@ class Recipe:
     entropy: float = 0.0
     unlabeled_weight: float = 1.0
     optimizer: str = "adam"
-    learning_rate: float = 1e-3
+    learning_rate: float = 6e-3
     cosine: bool = True
     weight_decay: float = 0.0
     labeled_batch: int | None = 32
@@ -73,22 +73,10 @@ SUPERVISED = replace(
     learning_rate=1e-3,
     weight_decay=1e-4,
 )
+# The rate is the best of 1, 3, 6, 12 and 25e-3 by validation: drawn pets, quick, first draw.
 AUGMENTED = Recipe(
     "supervised-augmented",
     "labels alone, as strong as we can: augmentation, averaged weights, cosine decay",
-)
-MINUS_GAN = replace(
-    AUGMENTED,
-    name="ssgan-minus-gan",
-    about="`ssgan` without the generator: consistency of two views of unlabeled images",
-    consistency=1.0,
-)
-SSGAN = replace(
-    MINUS_GAN,
-    name="ssgan",
-    about="ours: labels, consistency, and a generator that matches features",
-    gan=True,
-    feature_matching=True,
 )
 FEATURE_MATCHING = replace(
     AUGMENTED,
@@ -96,6 +84,20 @@ FEATURE_MATCHING = replace(
     about="`supervised-augmented` plus a generator that matches features",
     gan=True,
     feature_matching=True,
+    unlabeled_weight=0.2,
+)
+SSGAN = replace(
+    FEATURE_MATCHING,
+    name="ssgan",
+    about="ours: labels, a generator that matches features, consistency of two views",
+    consistency=1.0,
+)
+MINUS_GAN = replace(
+    SSGAN,
+    name="ssgan-minus-gan",
+    about="`ssgan` without the generator and its terms",
+    gan=False,
+    feature_matching=False,
 )
 COMPLEMENT = replace(
     FEATURE_MATCHING,

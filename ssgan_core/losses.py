@@ -60,6 +60,24 @@ def conditional_entropy(logits: Tensor) -> Tensor:
     return -(log_p.exp() * log_p).sum(-1).mean(-1)
 
 
+def pseudo_labels(logits: Tensor, confidence: float) -> tuple[Tensor, Tensor]:
+    """The most probable class (..., B) of each row, and 1 where its probability reaches
+    `confidence`, 0 elsewhere; without gradient."""
+    probability, classes = logits.detach().float().softmax(-1).max(-1)
+    return classes, (probability >= confidence).float()
+
+
+def consistency(weak_logits: Tensor, strong_logits: Tensor, confidence: float) -> Tensor:
+    """Cross-entropy of a strong view against the class that a weak view of the same image shows.
+
+    Images whose weak view is less sure than `confidence` count 0 in the mean
+    (FixMatch, Sohn et al. 2020, arXiv:2001.07685, equation 4). No gradient reaches the weak view.
+    """
+    classes, sure = pseudo_labels(weak_logits, confidence)
+    log_p = strong_logits.float().log_softmax(-1)
+    return -(log_p.gather(-1, classes.unsqueeze(-1)).squeeze(-1) * sure).mean(-1)
+
+
 def feature_matching(real_features: Tensor, fake_features: Tensor) -> Tensor:
     """Squared distance of the two batch *means*, averaged over the F features.
 

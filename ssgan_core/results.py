@@ -48,14 +48,18 @@ class Run:
         settings: Settings,
         data: Mapping[str, Any],
         root: Path | None = None,
+        folder: Path | None = None,
     ) -> Self:
         """Open (or reopen) the run folder `runs/<chapter>/<profile>-<key>` below `root`.
+
+        `folder` names another one.
 
         `data` says what the run reads: at least its `name` and its `checksum`.
         """
         text = json.dumps([settings.model_dump(), data["checksum"]], sort_keys=True)
         key = hashlib.sha256(text.encode()).hexdigest()[:8]
-        folder = (root or project_root() / "runs") / chapter / f"{settings.profile}-{key}"
+        root = root or project_root() / "runs"
+        folder = folder or root / chapter / f"{settings.profile}-{key}"
         folder.mkdir(parents=True, exist_ok=True)
         resumed = any((folder / "checkpoints" / source_fingerprint()).glob("*"))
         return cls(chapter, settings, dict(data), folder, resumed, time.perf_counter())

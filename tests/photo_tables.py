@@ -3,9 +3,12 @@
 import hashlib
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+import torch
 
 from ssgan_core.data.photos import PhotoCollection
+from ssgan_core.training.evaluate import PhotoData
 
 REAL = Path(__file__).parents[2] / "shared" / "data" / "dogs-vs-cats-180"
 SETS = Path(__file__).parents[1] / "notebooks" / "labeled_sets"
@@ -35,3 +38,15 @@ def fill(root, names):
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(content)
     return Path(root)
+
+
+def dark_and_bright():
+    """Dark and bright noise as two classes, 240 images of 32 px: learnable at once."""
+    torch.manual_seed(0)
+    n = 240
+    labels = np.arange(n) % 2
+    images = torch.randint(0, 150, (n, 3, 32, 32), dtype=torch.uint8)
+    images += torch.as_tensor(labels * 100, dtype=torch.uint8)[:, None, None, None]
+    split = np.repeat(["labeled", "unlabeled", "val", "test"], [20, 130, 40, 50])
+    table = pd.DataFrame({"path": [f"{i}.jpg" for i in range(n)], "label": labels, "split": split})
+    return PhotoData(images, PhotoCollection(Path("."), table, ("dark", "bright"), "made up"))

@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from photo_tables import dark_and_bright
 
-from ssgan_core.data.photos import PhotoCollection
+from ssgan_core import losses
 from ssgan_core.errors import InputError
 from ssgan_core.training import fit as fit_module
 from ssgan_core.training.checkpoint import load_checkpoint, save_checkpoint
@@ -17,21 +18,14 @@ from ssgan_core.training.fit import fit
 from ssgan_core.training.hardware import Hardware
 from ssgan_core.training.photos import make_learner, set_learning_rate, untracked_statistics
 from ssgan_core.training.recipes import RECIPES, find_recipe
+from ssgan_core.training.watch import COLLAPSED, variety
 
 SIZES = {"width": 8, "generator_width": 32, "rounds": 3}
 
 
 @pytest.fixture(scope="module")
 def data() -> PhotoData:
-    """Dark and bright noise as two classes: learnable at once."""
-    torch.manual_seed(0)
-    n = 240
-    labels = np.arange(n) % 2
-    images = torch.randint(0, 150, (n, 3, 32, 32), dtype=torch.uint8)
-    images += torch.as_tensor(labels * 100, dtype=torch.uint8)[:, None, None, None]
-    split = np.repeat(["labeled", "unlabeled", "val", "test"], [20, 130, 40, 50])
-    table = pd.DataFrame({"path": [f"{i}.jpg" for i in range(n)], "label": labels, "split": split})
-    return PhotoData(images, PhotoCollection(Path("."), table, ("dark", "bright"), "made up"))
+    return dark_and_bright()
 
 
 def weights(run) -> torch.Tensor:
@@ -40,19 +34,22 @@ def weights(run) -> torch.Tensor:
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_every_recipe_learns_an_easy_problem(data, name):
-    run = fit(find_recipe(name), data, 24, **SIZES)
-    assert list(run.history["step"]) == [8, 16, 24]
+    recipe = find_recipe(name)
+    run = fit(replace(recipe, unlabeled_batch=16), data, 12, **SIZES)
+    assert list(run.history["step"]) == [4, 8, 12]
     assert run.history["labeled"].iloc[-1] < run.history["labeled"].iloc[0]
     assert set(run.test) == {"last", "last_raw", "best"}
     assert run.probabilities.shape == (50, 2)
+    assert ("consistency" in run.history) == (recipe.consistency > 0)
+    assert ("variety" in run.history) == ("generator" in run.history) == recipe.gan
     assert run.test["last"] == (run.probabilities.argmax(1) == data.labels("test")).mean()
 
 
 def test_the_baseline_solves_an_easy_problem(data):
-    assert fit(find_recipe("supervised"), data, 80, **SIZES).test["last"] > 0.9
+    assert fit(find_recipe("supervised-augmented"), data, 80, **SIZES).test["last"] > 0.9
 
 
-@pytest.mark.parametrize("name", ["ssgan", "article", "supervised"])
+@pytest.mark.parametrize("name", ["ssgan", "article", "ssgan-minus-gan", "supervised-augmented"])
 def test_a_killed_training_goes_on_exactly(data, name, tmp_path, monkeypatch):
     recipe = find_recipe(name)
     whole = fit(recipe, data, 6, **SIZES)
@@ -78,12 +75,19 @@ def test_a_killed_training_goes_on_exactly(data, name, tmp_path, monkeypatch):
 
 def test_a_checkpoint_of_another_training_is_refused(data, tmp_path):
     path = tmp_path / "a.pt"
-    fit(find_recipe("supervised"), data, 2, **SIZES, checkpoint=path)
-    for change in ({"steps": 4}, {"seed": 1}):
-        with pytest.raises(InputError, match="checkpoint of"):
-            fit(
-                find_recipe("supervised"), data, **({"steps": 2} | change), **SIZES, checkpoint=path
-            )
+    fit(find_recipe("supervised-augmented"), data, 2, **SIZES, checkpoint=path)
+    for name, change in (
+        ("supervised-augmented", {"steps": 4}),
+        ("supervised-augmented", {"seed": 1}),
+        ("supervised", {}),
+    ):
+        with pytest.raises(InputError, match="checkpoint of another training"):
+            fit(find_recipe(name), data, **({"steps": 2} | change), **SIZES, checkpoint=path)
+    table = data.photos.table.copy()
+    table.loc[[0, 30], "split"] = ["unlabeled", "labeled"]
+    relabeled = PhotoData(data.images, replace(data.photos, table=table))
+    with pytest.raises(InputError, match=r"another training \(photos"):
+        fit(find_recipe("supervised-augmented"), relabeled, 2, **SIZES, checkpoint=path)
 
 
 def test_a_file_that_is_no_checkpoint_is_refused(tmp_path):
@@ -109,7 +113,7 @@ def test_a_full_disk_keeps_the_previous_checkpoint(tmp_path, monkeypatch):
 
 
 def test_every_image_of_a_split_is_judged_once(data):
-    learner = make_learner(find_recipe("supervised"), 32, 8, 32, 2, Hardware.detect())
+    learner = make_learner(find_recipe("supervised-augmented"), 32, 8, 32, 2, Hardware.detect())
     out = probabilities(learner, learner.classifier, data, "test")
     assert len(out) == 50
     np.testing.assert_allclose(out.sum(1), 1, rtol=1e-5)
@@ -127,7 +131,7 @@ def test_generated_images_stay_out_of_the_statistics(data):
 
 def test_fresh_statistics_are_those_of_unlabeled_images(data):
     learner = make_learner(
-        find_recipe("supervised"), 32, 8, 32, 2, Hardware(torch.device("cpu"), False)
+        find_recipe("supervised-augmented"), 32, 8, 32, 2, Hardware(torch.device("cpu"), False)
     )
     model = evaluation_model(learner, data)
     rows = torch.as_tensor(data.photos.rows("unlabeled"))
@@ -155,22 +159,48 @@ def test_learning_rate_follows_half_a_cosine(data):
     assert rates == pytest.approx([base, base / 2, 0])
 
 
-def test_a_loss_that_is_not_a_number_stops_the_training(data, monkeypatch):
-    def broken(learner, images, labels):
-        return {"labeled": torch.tensor(float("nan"))}
+def test_a_loss_that_is_not_a_number_stops_the_training(data, tmp_path, monkeypatch):
+    """In the second round: the checkpoint of the first stays, though one is due at every step."""
+    step, path, calls = fit_module.supervised_step, tmp_path / "a.pt", []
+
+    def broken(*arguments):
+        calls.append(1)
+        return step(*arguments) if len(calls) < 4 else {"labeled": torch.tensor(float("nan"))}
 
     monkeypatch.setattr(fit_module, "supervised_step", broken)
-    with pytest.raises(FloatingPointError, match=r"supervised: not finite before step 2"):
-        fit(find_recipe("supervised"), data, 6, **SIZES)
+    monkeypatch.setattr(fit_module, "SAVE_MINUTES", 0.0)
+    with pytest.raises(FloatingPointError, match=r"supervised-augmented: not finite before step 4"):
+        fit(find_recipe("supervised-augmented"), data, 6, **SIZES, checkpoint=path)
+    assert load_checkpoint(path)["step"] == 3
+
+
+def test_a_collapsed_generator_is_reported(data, monkeypatch):
+    one = torch.zeros(40, 3, 32, 32, dtype=torch.uint8)
+    lines = []
+    monkeypatch.setattr(fit_module, "generate", lambda learner, noise: one)
+    run = fit(find_recipe("feature-matching"), data, 2, **SIZES, report=lines.append)
+    assert run.history["variety"].tolist() == [0, 0]
+    assert "the generator has collapsed" in lines[-1]
+    assert variety(data.images[:20], data.images[20:]) > COLLAPSED
+
+
+def test_weak_views_label_strong_ones_where_they_are_sure():
+    weak = torch.tensor([[0.0, 4.0], [1.0, 1.5]], requires_grad=True)
+    strong = torch.zeros(2, 2, requires_grad=True)
+    loss = losses.consistency(weak, strong, confidence=0.9)
+    assert loss.item() == pytest.approx(np.log(2) / 2)
+    loss.backward()
+    assert weak.grad is None
+    assert strong.grad.tolist() == [[0.25, -0.25], [0.0, 0.0]]
 
 
 def test_an_empty_split_is_named(data):
     table = data.photos.table.assign(split=data.photos.table.split.replace("val", "unlabeled"))
     empty = PhotoData(data.images, replace(data.photos, table=table))
     with pytest.raises(InputError, match="'val'"):
-        fit(find_recipe("supervised"), empty, 2, **SIZES)
+        fit(find_recipe("supervised-augmented"), empty, 2, **SIZES)
 
 
 def test_an_unknown_recipe_is_refused_by_name():
-    with pytest.raises(InputError, match="'magic' is unknown; accepted: article-supervised"):
+    with pytest.raises(InputError, match="'magic' is unknown; accepted: article, supervised,"):
         find_recipe("magic")

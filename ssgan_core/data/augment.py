@@ -43,3 +43,24 @@ def augment(images: Tensor, strength: float = 1.0) -> Tensor:
     contrast = 1 + uniform(-0.2, 0.2)[:, None, None, None] * strength
     brightness = uniform(-0.2, 0.2)[:, None, None, None] * strength
     return (moved - mean) * contrast + mean + brightness
+
+
+def augment_strongly(images: Tensor, strength: float = 2.0) -> Tensor:
+    """`augment`, then another tint for each image and a gray square over a part of it.
+
+    The strong view of FixMatch (Sohn et al. 2020, arXiv:2001.07685, section 2.3) from
+    differentiable parts, so that generated images can pass through it too.
+
+    Shapes as `augment`. The tint scales each channel by up to 30 %; the square (cutout, DeVries
+    and Taylor 2017, arXiv:1708.04552) has half the image's side and may reach over its edge.
+    """
+    n, side, device = len(images), images.shape[-1], images.device
+    moved = augment(images, strength)
+    mean = moved.mean(dim=(1, 2, 3), keepdim=True)
+    tint = torch.empty(n, 3, 1, 1, device=device).uniform_(0.7, 1.3)
+    tinted = (moved - mean) * tint + mean
+    center = torch.rand(n, 2, device=device) * side
+    along = torch.arange(side, device=device)
+    rows, columns = ((along - c[:, None]).abs() < side / 4 for c in center.unbind(1))
+    hidden = (rows[:, None, :, None] & columns[:, None, None, :]).to(tinted.dtype)
+    return tinted * (1 - hidden) + mean * hidden

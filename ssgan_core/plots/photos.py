@@ -13,7 +13,7 @@ from ssgan_core.plots.style import CLASS_COLORS, INK
 from ssgan_core.results import mean_ci
 from ssgan_core.training.fit import Fit
 
-PALETTE = ("#6b7680", "#2a6fbb", "#f08a24", "#d62f4b", "#3a9a6b")
+PALETTE = ("#6b7680", "#2a6fbb", "#f08a24", "#d62f4b", "#3a9a6b", "#7d5ba6", "#8c5a3c", "#14919b")
 
 
 def tile(images: Tensor, columns: int, gap: int = 2) -> np.ndarray:
@@ -99,7 +99,12 @@ def adversarial_curves(run: Fit) -> Figure:
     """Loss terms and D on real and generated images through one training of a GAN."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(7.6, 3.1))
     history = run.history
-    for term, color in zip(("labeled", "real", "fake", "generator"), PALETTE, strict=False):
+    terms = [
+        term
+        for term in ("labeled", "real", "fake", "generator", "consistency", "entropy")
+        if term in history
+    ]
+    for term, color in zip(terms, PALETTE, strict=False):
         left.plot(history["step"], history[term], label=term, color=color)
     left.set(title="loss terms", xlabel="step", ylim=(0, None))
     left.legend(fontsize=9)
@@ -118,7 +123,28 @@ def generated_rounds(run: Fit, each: int = 10, rows: int = 5) -> Figure:
     return image_grid(torch.stack(images), each, [f"step {step}" for step in shown])
 
 
-def predictions(
+def confident_mistakes(
+    images: Tensor,
+    probabilities: np.ndarray,
+    labels: np.ndarray,
+    classes: Sequence[str],
+    each: int = 8,
+) -> Figure:
+    """The most confident wrong predictions above the most confident right ones.
+
+    images (N, 3, S, S) uint8 with their probabilities (N, K) and true classes (N,).
+    """
+    confidence, wrong = probabilities.max(1), probabilities.argmax(1) != labels
+    figure, panels = plt.subplots(2, 1, figsize=(7.6, 2.9))
+    for axes, chosen, name in zip(panels, (wrong, ~wrong), ("wrong", "right"), strict=True):
+        order = np.flatnonzero(chosen)[np.argsort(-confidence[chosen])][:each]
+        axes.set_ylabel(name)
+        if len(order):
+            _predictions(axes, images[order], probabilities[order], labels[order], classes)
+    return figure
+
+
+def _predictions(
     axes: Axes, images: Tensor, probabilities: np.ndarray, labels: np.ndarray, classes
 ) -> None:
     """Images (N, 3, S, S) in one row, each with the predicted class and its probability."""

@@ -10,11 +10,16 @@ from ssgan_core.errors import InputError
 
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
-    """Write `state`; the file is always either the previous checkpoint or the whole new one."""
+    """Write `state`; the file is always either the previous checkpoint or the whole new one.
+
+    Raises OSError where the disk is full.
+    """
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         torch.save(state, partial)
         os.replace(partial, path)
+    except RuntimeError as error:  # torch's word for a write that failed
+        raise OSError(f"{path} could not be written: {error}") from error
     finally:
         partial.unlink(missing_ok=True)
 

@@ -1,5 +1,7 @@
 """Judging a network: which weights, which batch-norm statistics, which images."""
 
+import contextlib
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,25 +42,55 @@ def evaluation_model(learner: Learner, data: PhotoData) -> nn.Module:
     """
     model = learner.ema.module if learner.ema else learner.classifier
     if learner.recipe.fresh_statistics:
-        split = "unlabeled" if len(data.photos.rows("unlabeled")) else "labeled"
-        batches = iter(data.loader(split, EVALUATION_BATCH, shuffle=True))
-        few = [batch for batch, _ in zip(batches, range(STATISTICS_BATCHES), strict=False)]
         with learner.hardware.autocast():
-            update_bn((learner.images(batch.images) for batch in few), model)
+            update_bn(real_batches(learner, data), model)
     return model
 
 
+def real_batches(learner: Learner, data: PhotoData) -> Iterator[Tensor]:
+    """A few large batches (B, 3, S, S) of unlabeled images, as the network takes them."""
+    split = "unlabeled" if len(data.photos.rows("unlabeled")) else "labeled"
+    batches = iter(data.loader(split, EVALUATION_BATCH, shuffle=True))
+    for batch, _ in zip(batches, range(STATISTICS_BATCHES), strict=False):
+        yield learner.images(batch.images)
+
+
+@contextlib.contextmanager
+def statistics_of(model: nn.Module, batches: Iterable[Tensor]) -> Iterator[None]:
+    """Inside, batch norm evaluates by the statistics of these images alone; then as before."""
+    with buffers_kept(model):
+        update_bn(batches, model)
+        yield
+
+
+@contextlib.contextmanager
+def buffers_kept(network: nn.Module) -> Iterator[None]:
+    """Puts batch norm's running statistics back, whatever was done with them inside."""
+    before = [buffer.clone() for buffer in network.buffers()]
+    try:
+        yield
+    finally:
+        for buffer, old in zip(network.buffers(), before, strict=True):
+            buffer.copy_(old)
+
+
 @torch.no_grad()
-def probabilities(learner: Learner, model: nn.Module, data: PhotoData, split: str) -> np.ndarray:
-    """Softmax of the K logits, (images, K), each image of the split counted once."""
+def all_logits(learner: Learner, model: nn.Module, data: PhotoData, split: str) -> Tensor:
+    """All logits, (images, K or K+1) on the CPU, each image of the split counted once."""
     model.eval()
     parts = []
     for batch in data.loader(split, EVALUATION_BATCH):
         with learner.hardware.autocast():
             logits, _ = model(learner.images(batch.images))
-        parts.append(logits.float().softmax(1).cpu())
+        parts.append(logits.float().cpu())
     model.train()
-    return torch.cat(parts).numpy()
+    return torch.cat(parts)
+
+
+def probabilities(learner: Learner, model: nn.Module, data: PhotoData, split: str) -> np.ndarray:
+    """Softmax of the K logits, (images, K), each image of the split counted once."""
+    logits = all_logits(learner, model, data, split)
+    return logits[:, : len(data.photos.classes)].softmax(1).numpy()
 
 
 def accuracy(learner: Learner, model: nn.Module, data: PhotoData, split: str) -> float:

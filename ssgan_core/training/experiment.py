@@ -20,7 +20,7 @@ from ssgan_core.results import Run, format_ci
 from ssgan_core.settings import Settings
 from ssgan_core.training.evaluate import PhotoData
 from ssgan_core.training.fit import Fit, fit
-from ssgan_core.training.recipes import Recipe, find_recipe
+from ssgan_core.training.recipes import RECIPES, Recipe, find_recipe
 
 
 class ImageSettings(Settings):
@@ -56,13 +56,16 @@ class BaselineSettings(PhotoSettings):
         "full": {"draws": 3, "size": 128, "width": 64, "pets": 24000, "rounds": 40, "epochs": 200},
     }
     recipe: str | None = Field(
-        None, description="article-supervised or supervised; None: both, side by side"
+        None, description="supervised or supervised-augmented; None: both, side by side"
     )
     epochs: int = Field(None, ge=1, description="passes over the labeled images")
 
     def options(self, recipe: Recipe, labels: int) -> dict[str, int]:
         batch = min(recipe.labeled_batch or labels, labels)
         return {"steps": self.epochs * math.ceil(labels / batch), "width": self.width}
+
+
+COMPARED = ("supervised", "article", "supervised-augmented", "ssgan-minus-gan", "ssgan")
 
 
 class SSGANSettings(PhotoSettings):
@@ -72,14 +75,21 @@ class SSGANSettings(PhotoSettings):
         "smoke": {"draws": 1, "size": 32, "width": 8, "generator_width": 32, "pets": 200,
                   "rounds": 2, "steps": 4},
         "quick": {"draws": 3, "size": 32, "width": 16, "generator_width": 128, "pets": 4000,
-                  "rounds": 8, "steps": 300},
+                  "rounds": 6, "steps": 240},
         "full": {"draws": 3, "size": 128, "width": 64, "generator_width": 512, "pets": 24000,
                  "rounds": 40, "steps": 15000},
     }  # fmt: skip
-    recipe: str | None = Field(None, description="one recipe alone; None: all of them compared")
+    recipe: str | None = Field(None, description="one recipe alone; None: those compared")
     size: Literal[tuple(LADDERS)] = Field(None, description="side of an image in pixels")
     generator_width: int = Field(None, ge=16, le=1024, description="generator's first channels")
     steps: int = Field(None, ge=1, description="training steps of each recipe")
+
+    @property
+    def recipes(self) -> list[str]:
+        """The recipe asked for, or those compared: on a GPU all there are."""
+        if self.recipe:
+            return [find_recipe(self.recipe).name]
+        return list(RECIPES if self.profile == "full" else COMPARED)
 
     def options(self, recipe: Recipe, labels: int) -> dict[str, int]:
         widths = {"width": self.width, "generator_width": self.generator_width}
@@ -169,3 +179,13 @@ def compare(fits: dict[str, list[Fit]]) -> pd.DataFrame:
         for recipe, runs in fits.items()
     }
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("recipe")
+
+
+def summary(fits: dict[str, list[Fit]]) -> dict[str, dict[str, list]]:
+    """What `metrics.json` keeps of each recipe: a value a draw of each test accuracy, and the
+    validation accuracies round by round."""
+    return {
+        name: {key: [f.test[key] for f in runs] for key in ("last", "best", "last_raw")}
+        | {"validation": [f.history.validation.tolist() for f in runs]}
+        for name, runs in fits.items()
+    }

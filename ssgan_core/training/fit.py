@@ -1,5 +1,7 @@
 """The loop around the steps: rounds, checkpoints, the best and the last model."""
 
+import dataclasses
+import hashlib
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -10,6 +12,8 @@ import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor, nn
+from torchvision.io import write_png
+from torchvision.utils import make_grid
 
 from ssgan_core.data.loaders import Batch
 from ssgan_core.errors import InputError
@@ -22,6 +26,7 @@ from ssgan_core.training.evaluate import (
     probabilities,
 )
 from ssgan_core.training.hardware import Hardware
+from ssgan_core.training.parallel import agree, average, rank, share, world
 from ssgan_core.training.photos import (
     Learner,
     make_learner,
@@ -30,19 +35,22 @@ from ssgan_core.training.photos import (
     supervised_step,
 )
 from ssgan_core.training.recipes import Recipe
+from ssgan_core.training.watch import COLLAPSED, graceful_stop, remaining, variety
 
 SAMPLES = 40  # images generated after each round, always from the same noise
+SAVE_MINUTES = 5.0  # between two checkpoints
 
 
 @dataclass
 class Fit:
     """What one training returns.
 
-    `history` has one row a round: step, epoch, mean loss terms, validation accuracy, seconds.
-    `test` has the test accuracy of three models: `last` (averaged weights where the recipe
-    averages), `last_raw` (the weights of the last step) and `best` (like `last`, at the round of
-    the best validation accuracy, `best_step`). `probabilities` (T, K) are those of `last` on the
-    test images. `samples` maps a round's step to generated images (40, 3, S, S), uint8.
+    `history` has one row a round: step, epoch, mean loss terms, validation accuracy, seconds, and
+    with a generator the `variety` of its images. `test` has the test accuracy of three models:
+    `last` (averaged weights where the recipe averages), `last_raw` (the weights of the last step)
+    and `best` (like `last`, at the round of the best validation accuracy, `best_step`).
+    `model` is the network of `last`, `probabilities` (T, K) what it says of the test images.
+    `samples` maps a round's step to generated images (40, 3, S, S), uint8.
     """
 
     recipe: Recipe
@@ -53,93 +61,193 @@ class Fit:
     probabilities: np.ndarray
     samples: dict[int, Tensor]
     learner: Learner
+    model: nn.Module
 
 
 def fit(
     recipe: Recipe,
     data: PhotoData,
-    steps: int,
+    steps: int | None = None,
     *,
+    max_minutes: float | None = None,
     width: int = 64,
     generator_width: int = 512,
     rounds: int = 10,
     seed: int = 0,
     checkpoint: Path | None = None,
+    pictures: Path | None = None,
     report: Callable[[str], None] = lambda line: None,
 ) -> Fit:
-    """Train a recipe for so many steps; evaluate on the validation images after each round.
+    """Train a recipe; evaluate on the validation images after each of so many rounds.
+
+    Training ends after `steps` or after `max_minutes` (those of earlier runs that it goes on from
+    counted), whichever comes first; the learning rate falls along that one. It is saved to
+    `checkpoint` after each round, every five minutes and at Ctrl-C, and goes on from there; an
+    image of generated samples goes to the folder `pictures` after each round.
 
     Every random number of a step depends on the seed and the step alone, so a training that goes
-    on from its checkpoint computes, on a CPU, exactly what it would have computed uninterrupted.
+    on from its checkpoint computes, on a CPU and with `steps` alone, exactly what it would have
+    computed uninterrupted.
 
     Raises
     ------
     InputError
-        A split is empty, or the checkpoint is another training's.
+        A split is empty, the checkpoint is another training's, or the processes of `torchrun`
+        cannot share the batches evenly.
     FloatingPointError
-        A loss is no longer a number.
+        A loss is no longer a number; the last checkpoint is kept.
+    KeyboardInterrupt
+        After Ctrl-C, once the step is done and everything saved.
     """
-    for split in ("labeled", "val", "test", *(["unlabeled"] if recipe.gan else [])):
-        if not len(data.photos.rows(split)):
-            raise InputError(f"split {split!r} has no photo; every split needs at least one")
+    _check(recipe, data, steps, max_minutes)
     _seed(seed, -1)
-    size, classes = data.images.shape[-1], len(data.photos.classes)
-    learner = make_learner(recipe, size, width, generator_width, classes, Hardware.detect())
-    noise = learner.noise(SAMPLES) if recipe.gan else None
-    identity = [recipe.name, list(data.photos.classes), size, width, generator_width, steps, seed]
-    log: dict[str, Any] = {"identity": identity, "step": 0, "seconds": 0.0, "history": []}
-    log |= {"samples": {}, "best": {"step": 0, "validation": -1.0, "weights": {}}}
-    saved = load_checkpoint(checkpoint, learner.hardware.device) if checkpoint else None
-    if saved:
-        if saved.get("identity") != identity:
-            raise InputError(
-                f"{checkpoint} is a checkpoint of {saved.get('identity')}, this training is "
-                f"{identity} (recipe, classes, size, widths, steps, seed)"
-            )
-        for name, part in _parts(learner).items():
-            part.load_state_dict(saved[name])
-        log = {key: saved[key] for key in log}
+    size, classes = data.images.shape[-1], data.photos.classes
+    learner = make_learner(recipe, size, width, generator_width, len(classes), Hardware.detect())
+    noise = torch.randn(SAMPLES, learner.generator.noise) if recipe.gan else None
+    report = report if rank() == 0 else lambda line: None
+    identity = {
+        **{"classes": list(classes), "photos": _fingerprint(data), "size": size, "width": width},
+        **{"generator_width": generator_width, "seed": seed, "steps": steps},
+        **{"max_minutes": max_minutes, "rounds": rounds, **_plain(recipe)},
+    }
+    log = _resume(learner, checkpoint, identity)
+    if log["step"]:
         report(f"{recipe.name}: goes on from step {log['step']}")
-
+    log["identity"] = identity
     started = time.perf_counter() - log["seconds"]
+    saved = time.perf_counter()
     batches = _batches(recipe, data, seed, log["step"])
-    ends = np.unique(np.linspace(0, steps, rounds + 1).round().astype(int))[1:].tolist()
-    for end in (end for end in ends if end > log["step"]):
-        terms: list[dict[str, Tensor]] = []
-        for step in range(log["step"], end):
-            _seed(seed, step)
-            set_learning_rate(learner, step / steps)
+
+    def progress() -> float:
+        by_time = log["seconds"] / (60 * max_minutes) if max_minutes else 0.0
+        return max(by_time, log["step"] / steps if steps else 0.0)
+
+    with graceful_stop() as stop:
+        while progress() < 1:
+            _seed(seed, log["step"])
+            set_learning_rate(learner, progress())
             labeled, unlabeled = next(batches)
-            terms.append(
-                ssgan_step(learner, labeled.images, labeled.labels, unlabeled.images)
-                if recipe.gan
-                else supervised_step(learner, labeled.images, labeled.labels)
-            )
+            known = share(labeled.images), share(labeled.labels)
+            if recipe.unlabeled:
+                terms = ssgan_step(learner, *known, share(unlabeled.images))
+            else:
+                terms = supervised_step(learner, *known)
             if learner.ema:
                 learner.ema.update_parameters(learner.classifier)
-        means = {name: torch.stack([t[name] for t in terms]).mean().item() for name in terms[0]}
-        if not np.isfinite(list(means.values())).all():
-            raise FloatingPointError(f"{recipe.name}: not finite before step {end}: {means}")
-        model = evaluation_model(learner, data)
-        validation = accuracy(learner, model, data, "val")
-        log["step"], log["seconds"] = end, time.perf_counter() - started
-        epoch = end * _images_per_step(recipe, data) / len(data.photos.rows(_pool(recipe)))
-        row = {"step": end, "epoch": epoch, "seconds": log["seconds"], "validation": validation}
-        log["history"].append(row | means)
-        if validation > log["best"]["validation"]:
-            weights = {name: value.clone() for name, value in model.state_dict().items()}
-            log["best"] = {"step": end, "validation": validation, "weights": weights}
-        if recipe.gan:
-            log["samples"][end] = generate(learner, noise)
-        if checkpoint:
-            states = {name: part.state_dict() for name, part in _parts(learner).items()}
-            save_checkpoint(checkpoint, log | states)
-        shown = ", ".join(f"{name} {value:.3f}" for name, value in means.items())
-        report(
-            f"{recipe.name}: step {end}/{steps}, {log['seconds']:.0f} s, {shown}, "
-            f"validation {validation:.1%}"
-        )
+            for name, term in terms.items():
+                log["sums"][name] = log["sums"].get(name, 0.0) + term.double()
+            log["step"] += 1
+            now = time.perf_counter()
+            log["seconds"], due, asked = agree(
+                now - started, now - saved > 60 * SAVE_MINUTES, stop.asked
+            )
+            done = int(progress() * rounds + 1e-9)
+            if done > log["rounds"]:
+                log["rounds"] = min(done, rounds)
+                _finish_round(learner, data, log, noise, pictures)
+                log["seconds"] = agree(time.perf_counter() - started)[0]
+            elif not due and not asked:
+                continue
+            else:
+                _means(recipe, log)  # nothing that is not finite is ever saved
+            if checkpoint and rank() == 0:
+                states = {name: part.state_dict() for name, part in _parts(learner).items()}
+                save_checkpoint(checkpoint, log | states)
+            saved = time.perf_counter()
+            report(_line(recipe, log, steps, progress()))
+            if asked:
+                where = f"saved in {checkpoint}; the same command goes on from there"
+                report(f"{recipe.name}: stopped, {where if checkpoint else 'nothing saved'}")
+                raise KeyboardInterrupt
     return _judge(learner, data, log, seed)
+
+
+def _check(recipe: Recipe, data: PhotoData, steps: int | None, max_minutes: float | None) -> None:
+    """InputError where the training cannot start."""
+    if not steps and not max_minutes:
+        raise InputError("neither steps nor max_minutes says when training ends; give one")
+    for split in ("labeled", "val", "test", *(["unlabeled"] if recipe.unlabeled else [])):
+        if not len(data.photos.rows(split)):
+            raise InputError(f"split {split!r} has no photo; every split needs at least one")
+    for split, batch in _batch_sizes(recipe, data).items():
+        if batch % world():
+            raise InputError(
+                f"{world()} processes cannot share a batch of {batch} {split} photos evenly"
+            )
+
+
+def _resume(learner: Learner, checkpoint: Path | None, identity: dict[str, Any]) -> dict[str, Any]:
+    """What is known of the training so far; its networks and optimizers as they were."""
+    log: dict[str, Any] = {"step": 0, "seconds": 0.0, "rounds": 0, "sums": {}, "history": []}
+    log |= {"samples": {}, "best": {"step": 0, "validation": -1.0, "weights": {}}}
+    saved = load_checkpoint(checkpoint, learner.hardware.device) if checkpoint else None
+    if not saved:
+        return log
+    theirs = saved.get("identity", {})
+    differ = [key for key, value in identity.items() if theirs.get(key) != value]
+    if differ:
+        here = ", ".join(f"{key} {identity[key]!r}" for key in differ)
+        there = ", ".join(f"{key} {theirs.get(key)!r}" for key in differ)
+        raise InputError(f"{checkpoint} is a checkpoint of another training ({there}, not {here})")
+    for name, part in _parts(learner).items():
+        part.load_state_dict(saved[name])
+    return {key: saved[key] for key in log}
+
+
+def _finish_round(
+    learner: Learner,
+    data: PhotoData,
+    log: dict[str, Any],
+    noise: Tensor | None,
+    pictures: Path | None,
+) -> None:
+    """Evaluate, remember the best weights, and show what the generator makes."""
+    recipe, step = learner.recipe, log["step"]
+    means = _means(recipe, log)
+    model = evaluation_model(learner, data)
+    validation = accuracy(learner, model, data, "val")
+    pool = "unlabeled" if recipe.unlabeled else "labeled"
+    epoch = step * _batch_sizes(recipe, data)[pool] / len(data.photos.rows(pool))
+    row = {"step": step, "epoch": epoch, "seconds": log["seconds"], "validation": validation}
+    if validation > log["best"]["validation"]:
+        weights = {name: value.clone() for name, value in model.state_dict().items()}
+        log["best"] = {"step": step, "validation": validation, "weights": weights}
+    if recipe.gan:
+        samples = log["samples"][step] = generate(learner, noise.to(learner.hardware.device))
+        row["variety"] = variety(samples, data.images[data.photos.rows("unlabeled")[:250]])
+        if pictures and rank() == 0:
+            pictures.mkdir(parents=True, exist_ok=True)
+            write_png(make_grid(samples, nrow=10), str(pictures / f"generated-{step:07d}.png"))
+    log["history"].append(row | means)
+    log["sums"] = {}
+
+
+def _means(recipe: Recipe, log: dict[str, Any]) -> dict[str, float]:
+    """Mean of each term since the last round; FloatingPointError where one is not finite."""
+    count = log["step"] - (log["history"][-1]["step"] if log["history"] else 0)
+    means = {name: average(total / count).item() for name, total in log["sums"].items()}
+    if not np.isfinite(list(means.values())).all():
+        raise FloatingPointError(
+            f"{recipe.name}: not finite before step {log['step']}: {means}; a lower learning rate "
+            "or another seed may help"
+        )
+    return means
+
+
+def _line(recipe: Recipe, log: dict[str, Any], steps: int | None, progress: float) -> str:
+    """Progress in a line: step, time, terms and accuracy of the last round, a warning."""
+    words = [f"step {log['step']}" + (f"/{steps}" if steps else ""), f"{log['seconds']:.0f} s"]
+    if progress < 1:
+        words.append(remaining(log["seconds"], progress))
+    if log["history"]:
+        row = dict(log["history"][-1])
+        for name in ("step", "epoch", "seconds"):
+            row.pop(name)
+        words.append(f"validation {row.pop('validation'):.1%}")
+        words += [f"{name} {value:.3f}" for name, value in row.items()]
+        if log["rounds"] > 1 and row.get("variety", 1) < COLLAPSED:
+            words.append("generated images are nearly all alike: the generator has collapsed")
+    return f"{recipe.name}: " + ", ".join(words)
 
 
 def _judge(learner: Learner, data: PhotoData, log: dict[str, Any], seed: int) -> Fit:
@@ -162,19 +270,28 @@ def _judge(learner: Learner, data: PhotoData, log: dict[str, Any], seed: int) ->
         test_probabilities,
         log["samples"],
         learner,
+        model,
     )
 
 
 def _batches(
     recipe: Recipe, data: PhotoData, seed: int, start: int
 ) -> Iterator[tuple[Batch, Batch | None]]:
-    count = len(data.photos.rows("labeled"))
-    size = min(recipe.labeled_batch or count, count)
-    labeled = data.loader("labeled", size, shuffle=True, seed=seed).stream(start)
-    if not recipe.gan:
+    sizes = _batch_sizes(recipe, data)
+    labeled = data.loader("labeled", sizes["labeled"], shuffle=True, seed=seed).stream(start)
+    if not recipe.unlabeled:
         return ((batch, None) for batch in labeled)
-    unlabeled = data.loader("unlabeled", recipe.unlabeled_batch, shuffle=True, seed=seed)
+    unlabeled = data.loader("unlabeled", sizes["unlabeled"], shuffle=True, seed=seed)
     return zip(labeled, unlabeled.stream(start), strict=False)
+
+
+def _batch_sizes(recipe: Recipe, data: PhotoData) -> dict[str, int]:
+    """Photos of each split in a step, all processes together."""
+    count = len(data.photos.rows("labeled"))
+    sizes = {"labeled": min(recipe.labeled_batch or count, count)}
+    if recipe.unlabeled:
+        sizes["unlabeled"] = min(recipe.unlabeled_batch, len(data.photos.rows("unlabeled")))
+    return sizes
 
 
 def _parts(learner: Learner) -> dict[str, nn.Module | torch.optim.Optimizer]:
@@ -188,14 +305,17 @@ def _parts(learner: Learner) -> dict[str, nn.Module | torch.optim.Optimizer]:
     return {name: part for name, part in parts.items() if part is not None}
 
 
-def _pool(recipe: Recipe) -> str:
-    return "unlabeled" if recipe.gan else "labeled"
+def _plain(recipe: Recipe) -> dict[str, Any]:
+    """A recipe's settings as a checkpoint keeps them."""
+    fields = {"recipe" if k == "name" else k: v for k, v in dataclasses.asdict(recipe).items()}
+    fields.pop("about")
+    return fields | {"pixel_range": list(recipe.pixel_range)}
 
 
-def _images_per_step(recipe: Recipe, data: PhotoData) -> int:
-    if recipe.gan:
-        return recipe.unlabeled_batch
-    return recipe.labeled_batch or len(data.photos.rows("labeled"))
+def _fingerprint(data: PhotoData) -> str:
+    """Which photos lie in which split, and how they are labeled."""
+    columns = data.photos.table[["path", "label", "split"]]
+    return hashlib.sha256(columns.to_csv().encode()).hexdigest()[:12]
 
 
 def _seed(seed: int, step: int) -> None:

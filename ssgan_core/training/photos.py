@@ -14,23 +14,31 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from ssgan_core import losses
-from ssgan_core.data.augment import augment
+from ssgan_core.data.augment import augment, augment_strongly
 from ssgan_core.models.generator import Generator
 from ssgan_core.models.resnet import ResNet18
 from ssgan_core.training.hardware import Hardware
+from ssgan_core.training.parallel import share, synchronized, world, wrap
 from ssgan_core.training.recipes import Recipe
 
 BETAS = (0.5, 0.999)  # Adam's, as in DCGAN and the article
+WEAK = 0.25  # strength of the weak view's augmentation
 
 
 @dataclass
 class Learner:
-    """The networks of one training, their optimizers and their averaged weights."""
+    """The networks of one training, their optimizers and their averaged weights.
+
+    `classify` and `imagine` are classifier and generator for passes whose gradient changes their
+    own weights: the networks themselves or, in several processes, wrapped to share gradients.
+    """
 
     recipe: Recipe
     hardware: Hardware
     classifier: nn.Module
     generator: nn.Module | None
+    classify: nn.Module
+    imagine: nn.Module | None
     optimizer: torch.optim.Optimizer
     generator_optimizer: torch.optim.Optimizer | None
     ema: AveragedModel | None
@@ -43,11 +51,39 @@ class Learner:
         return images.contiguous(memory_format=torch.channels_last)
 
     def transform(self, images: Tensor) -> Tensor:
-        """The recipe's augmentation, the same for real and generated images."""
+        """The recipe's augmentation of labeled images."""
         return images if self.recipe.augment is None else augment(images, self.recipe.augment)
 
+    def view(self, images: Tensor) -> Tensor:
+        """What stands for unlabeled and generated images: the same change for both."""
+        if self.recipe.consistency:
+            return augment_strongly(images, self.recipe.strong)
+        return self.transform(images)
+
+    @torch.no_grad()
+    def weak_logits(self, images: Tensor) -> Tensor:
+        """Logits of images flipped and hardly changed, by which they are labeled."""
+        with untracked_statistics(self.classifier):
+            return self.classifier(augment(images, WEAK))[0]
+
+    def real_loss(self, logits: Tensor) -> Tensor:
+        """How little these images are taken for real."""
+        return (losses.explicit_real_loss if self.recipe.explicit else losses.real_loss)(logits)
+
+    def fake_loss(self, logits: Tensor) -> Tensor:
+        """How little these images are taken for generated."""
+        return (losses.explicit_fake_loss if self.recipe.explicit else losses.fake_loss)(logits)
+
+    def discriminator(self, logits: Tensor) -> Tensor:
+        """D(x), the probability of being real, (B,)."""
+        if self.recipe.explicit:
+            logits = logits[..., :-1] - logits[..., -1:]
+        return torch.sigmoid(losses.log_z(logits))
+
     def noise(self, count: int) -> Tensor:
-        return torch.randn(count, self.generator.noise, device=self.hardware.device)
+        """Noise (count, …) for this process's share of the generated images."""
+        everyone = torch.randn(count * world(), self.generator.noise, device=self.hardware.device)
+        return share(everyone)
 
 
 def make_learner(
@@ -55,8 +91,10 @@ def make_learner(
 ) -> Learner:
     """Networks and optimizers of a recipe; weights come from PyTorch's global generator."""
     stem = recipe.stem or ("imagenet" if size > 64 else "small")
-    classifier = hardware.place(ResNet18(classes, width, stem))
-    generator = hardware.place(Generator(size, width=generator_width)) if recipe.gan else None
+    classifier = hardware.place(synchronized(ResNet18(classes + recipe.explicit, width, stem)))
+    generator = None
+    if recipe.gan:
+        generator = hardware.place(synchronized(Generator(size, width=generator_width)))
     fused = hardware.device.type in ("cpu", "cuda")
     if recipe.optimizer == "sgd":
         optimizer = torch.optim.SGD(
@@ -75,6 +113,8 @@ def make_learner(
         hardware,
         classifier,
         generator,
+        wrap(classifier),
+        wrap(generator) if generator else None,
         optimizer,
         torch.optim.Adam(generator.parameters(), recipe.learning_rate, BETAS, fused=fused)
         if generator
@@ -88,7 +128,7 @@ def make_learner(
 def supervised_step(learner: Learner, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
     """One step on labeled images alone: images (B, 3, S, S) uint8, labels (B,)."""
     with learner.hardware.autocast():
-        logits, _ = learner.classifier(learner.transform(learner.images(images)))
+        logits, _ = learner.classify(learner.transform(learner.images(images)))
     loss = losses.labeled_loss(logits, labels.to(logits.device))
     _descend(learner.optimizer, loss)
     return {"labeled": loss.detach()}
@@ -97,42 +137,59 @@ def supervised_step(learner: Learner, images: Tensor, labels: Tensor) -> dict[st
 def ssgan_step(
     learner: Learner, images: Tensor, labels: Tensor, unlabeled: Tensor
 ) -> dict[str, Tensor]:
-    """One step of the semi-supervised GAN: first the classifier, then the generator.
+    """One step on labeled and unlabeled images: first the classifier, then the generator, if any.
 
     The classifier learns the labels, raises log Z on real images and lowers it on generated
-    ones; labeled, unlabeled and generated images pass through it separately. The generator then
-    makes the classifier call its images real, or, with feature matching, makes the mean of
-    their features that of the unlabeled images.
+    ones. Where the recipe asks for consistency, it also has to give a strongly changed view of
+    an unlabeled image the class that it is sure to see in a weakly changed one. Labeled,
+    unlabeled and generated images pass through it separately.
     """
-    recipe, classifier, transform = learner.recipe, learner.classifier, learner.transform
+    recipe = learner.recipe
     real = learner.images(unlabeled)
+    terms = {}
     with learner.hardware.autocast():
-        fake = learner.generator(learner.noise(len(real))).float()
-        labeled_logits, _ = classifier(transform(learner.images(images)))
-        real_logits, real_features = classifier(transform(real))
-        with untracked_statistics(classifier, recipe.fresh_statistics):
-            fake_logits, _ = classifier(transform(fake.detach()))
-    labeled = losses.labeled_loss(labeled_logits, labels.to(real.device))
-    on_real, on_fake = losses.real_loss(real_logits), losses.fake_loss(fake_logits)
-    _descend(learner.optimizer, labeled + recipe.unlabeled_weight * (on_real + on_fake))
+        labeled_logits, _ = learner.classify(learner.transform(learner.images(images)))
+        terms["labeled"] = losses.labeled_loss(labeled_logits, labels.to(real.device))
+        real_logits, real_features = learner.classify(learner.view(real))
+        if recipe.consistency:
+            weak_logits = learner.weak_logits(real)
+            term = losses.consistency(weak_logits, real_logits, recipe.confidence)
+            terms["consistency"] = recipe.consistency * term
+        if recipe.entropy:
+            terms["entropy"] = recipe.entropy * losses.conditional_entropy(real_logits)
+        if recipe.gan:
+            fake = learner.imagine(learner.noise(len(real))).float()
+            with untracked_statistics(learner.classifier, recipe.fresh_statistics):
+                fake_logits, _ = learner.classify(learner.view(fake.detach()))
+            terms["real"] = recipe.unlabeled_weight * learner.real_loss(real_logits)
+            terms["fake"] = recipe.unlabeled_weight * learner.fake_loss(fake_logits)
+    _descend(learner.optimizer, sum(terms.values()))
+    if recipe.gan:
+        terms["generator"] = generator_step(learner, fake, real_features.detach())
+        terms["D(real)"] = learner.discriminator(real_logits).mean()
+        terms["D(fake)"] = learner.discriminator(fake_logits).mean()
+    return {name: term.detach() for name, term in terms.items()}
 
+
+def generator_step(learner: Learner, fake: Tensor, real_features: Tensor) -> Tensor:
+    """The generator's half of a step: its images `fake`, the features of unlabeled ones.
+
+    It makes the classifier call its images real or, with feature matching, makes the mean of
+    their features that of the unlabeled images; pull-away keeps them from being all alike.
+    """
+    recipe, classifier = learner.recipe, learner.classifier
     classifier.requires_grad_(False)
     with learner.hardware.autocast(), untracked_statistics(classifier, recipe.fresh_statistics):
-        fake_logits, fake_features = classifier(transform(fake))
+        logits, features = classifier(learner.view(fake))
     if recipe.feature_matching:
-        generator_loss = losses.feature_matching(real_features.detach(), fake_features)
+        loss = losses.feature_matching(real_features, features)
     else:
-        generator_loss = losses.generator_loss(fake_logits)
-    _descend(learner.generator_optimizer, generator_loss)
+        loss = learner.real_loss(logits)
+    if recipe.pull_away:
+        loss = loss + recipe.pull_away * losses.pull_away(features)
+    _descend(learner.generator_optimizer, loss)
     classifier.requires_grad_(True)
-    return {
-        "labeled": labeled.detach(),
-        "real": on_real.detach(),
-        "fake": on_fake.detach(),
-        "generator": generator_loss.detach(),
-        "D(real)": torch.sigmoid(losses.log_z(real_logits)).mean().detach(),
-        "D(fake)": torch.sigmoid(losses.log_z(fake_logits)).mean().detach(),
-    }
+    return loss
 
 
 def _descend(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
@@ -148,7 +205,11 @@ def untracked_statistics(network: nn.Module, active: bool = True) -> Iterator[No
     Otherwise the running statistics used at evaluation would be, in part, those of generated
     images.
     """
-    layers = [m for m in network.modules() if isinstance(m, nn.BatchNorm2d)] if active else []
+    layers = (
+        [m for m in network.modules() if isinstance(m, (nn.BatchNorm2d, nn.SyncBatchNorm))]
+        if active
+        else []
+    )
     momenta = [layer.momentum for layer in layers]
     for layer in layers:
         layer.momentum = 0.0

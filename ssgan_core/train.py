@@ -1,0 +1,110 @@
+"""Train a recipe on photographs without a notebook, in one process or, under torchrun, in several.
+
+python -m ssgan_core.train --recipe ssgan --photos PATH --size 64 --max-minutes 60 --out my-run
+torchrun --nproc_per_node=4 -m ssgan_core.train --recipe ssgan --photos PATH --out my-run
+"""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from ssgan_core.command_line import parse
+from ssgan_core.errors import InputError
+from ssgan_core.models.generator import LADDERS
+from ssgan_core.predict import save_model
+from ssgan_core.results import Run, write_json
+from ssgan_core.training.experiment import PhotoSettings, SSGANSettings, load_photos
+from ssgan_core.training.fit import Fit, fit
+from ssgan_core.training.parallel import processes, rank
+from ssgan_core.training.recipes import RECIPES, find_recipe
+
+
+class TrainSettings(PhotoSettings):
+    """Train one recipe once; write metrics.json, model.pt and generated samples to a folder."""
+
+    PROFILES: ClassVar = {
+        profile: {name: value for name, value in values.items() if name not in ("draws", "steps")}
+        for profile, values in SSGANSettings.PROFILES.items()
+    }
+    draws: Literal[1] = Field(1, description="one training; give another --seed for another draw")
+    recipe: Literal[tuple(RECIPES)] = Field("ssgan", description=", ".join(RECIPES))
+    size: Literal[tuple(LADDERS)] = Field(None, description="side of an image in pixels")
+    generator_width: int = Field(None, ge=16, le=1024, description="generator's first channels")
+    steps: int | None = Field(
+        None, ge=1, description="training steps; without them and max-minutes, the profile's"
+    )
+    max_minutes: float | None = Field(
+        None, gt=0, description="training time; the learning rate is 0 when it is over"
+    )
+    out: str = Field("runs/train", min_length=1, description="folder for all results")
+
+    @property
+    def limits(self) -> dict[str, float | None]:
+        """Where training ends, for `fit`."""
+        steps = self.steps
+        if steps is None and self.max_minutes is None:
+            steps = SSGANSettings.PROFILES[self.profile]["steps"]
+        return {"steps": steps, "max_minutes": self.max_minutes}
+
+
+def train(settings: TrainSettings) -> Fit:
+    """Run a training, or go on with one, and write its folder."""
+    recipe, folder = find_recipe(settings.recipe), Path(settings.out).expanduser().resolve()
+    tell = _tell if rank() == 0 else lambda line: None
+    photos = load_photos(settings, tell)
+    data = photos.labeled(settings, draw=0, report=tell)
+    try:
+        run = Run.open("train", settings, photos.summary, folder=folder)
+    except OSError as error:
+        raise InputError(f"the folder {folder} cannot be made: {error.strerror}") from error
+    checkpoint = folder / "checkpoint.pt"
+    run.resumed = checkpoint.exists()
+    done = fit(
+        recipe,
+        data,
+        **settings.limits,
+        width=settings.width,
+        generator_width=settings.generator_width,
+        rounds=settings.rounds,
+        seed=settings.seed,
+        checkpoint=checkpoint,
+        pictures=folder / "samples",
+        report=tell,
+    )
+    if rank() == 0:
+        save_model(folder / "model.pt", done, data)
+        columns = done.history.to_dict("list")
+        values = {key: [value] for key, value in done.test.items()}
+        run.finish({recipe.name: values | {"validation": [columns["validation"]]}})
+        write_json(folder / "history.json", columns)
+        checkpoint.unlink(missing_ok=True)
+        tell(f"test accuracy {done.test['last']:.1%}; {folder}/model.pt, {folder}/metrics.json")
+    return done
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command: 0 where training is done, 1 where it failed, 2 for bad input, 130 stopped."""
+    try:
+        settings = parse(TrainSettings, arguments, "ssgan_core.train")
+        with processes():
+            train(settings)
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except (FloatingPointError, OSError) as error:  # a full disk keeps the last checkpoint
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+def _tell(line: str) -> None:
+    print(line, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,129 @@
+"""The commands end to end on drawn pets: train a model, stop and go on, predict; bad input."""
+
+import json
+import os
+import shlex
+import signal
+
+import pytest
+import torch
+
+from ssgan_core.data.pets import draw_pets
+from ssgan_core.predict import load_model
+from ssgan_core.predict import main as predict
+from ssgan_core.train import main as train
+from ssgan_core.training import fit as fit_module
+
+TINY = shlex.split(
+    "--profile smoke --size 32 --width 8 --generator-width 16 --labels 10 --rounds 2"
+)
+
+
+@pytest.fixture(scope="module")
+def pets(tmp_path_factory):
+    return draw_pets(tmp_path_factory.mktemp("data") / "pets", 80, 32, workers=1)
+
+
+@pytest.fixture(scope="module")
+def trained(pets, tmp_path_factory):
+    """Folder of a finished training."""
+    folder = tmp_path_factory.mktemp("runs") / "ours"
+    assert train([*TINY, "--photos", str(pets), "--steps", "4", "--out", str(folder)]) == 0
+    return folder
+
+
+def test_a_training_leaves_metrics_samples_and_a_model(trained):
+    metrics = json.loads((trained / "metrics.json").read_text())
+    assert metrics["settings"]["steps"] == 4 and metrics["settings"]["recipe"] == "ssgan"
+    assert 0 <= metrics["values"]["ssgan"]["last"][0] <= 1
+    assert metrics["data"]["photos"] == 80
+    assert len(list((trained / "samples").glob("*.png"))) == 2
+    assert not (trained / "checkpoint.pt").exists()
+
+
+def test_the_model_predicts_as_it_was_judged(trained, pets, capsys):
+    """The accuracy of the command on the test photos is the one that training recorded."""
+    from ssgan_core.data.photos import scan
+    from ssgan_core.data.splits import split_photos
+
+    table = split_photos(scan(pets)).table.query("split == 'test'")
+    assert predict([str(trained / "model.pt"), *(str(pets / path) for path in table.path)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == len(table) == 8
+    right = [f": {('cat', 'dog')[k]} " in line for line, k in zip(lines, table.label, strict=True)]
+    metrics = json.loads((trained / "metrics.json").read_text())
+    assert sum(right) / len(right) == metrics["values"]["ssgan"]["last"][0]
+    assert all(50 <= float(line.split()[-1].rstrip("%")) <= 100 for line in lines)
+
+
+def test_an_unreadable_photo_is_named_and_the_others_are_predicted(trained, pets, tmp_path, capsys):
+    broken = tmp_path / "broken.jpg"
+    broken.write_bytes(b"no photo")
+    good = next((pets / "cat").glob("*.jpg"))
+    model = str(trained / "model.pt")
+    assert predict([model, str(broken), str(tmp_path / "none.jpg"), str(good)]) == 1
+    out, err = capsys.readouterr()
+    assert out.startswith(f"{good}: ")
+    assert f"{broken} is not a JPEG" in err and "none.jpg cannot be read: No such file" in err
+
+
+@pytest.mark.parametrize("content", [b"text", None, {"kind": "another"}], ids=str)
+def test_a_file_that_is_no_model_is_refused(content, tmp_path, capsys):
+    path = tmp_path / "model.pt"
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    elif content:
+        torch.save(content, path)
+    assert predict([str(path), "photo.jpg"]) == 2
+    out, err = capsys.readouterr()
+    assert not out and len(err.splitlines()) == 1 and str(path) in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--widht", "8"], "unknown argument '--widht'; accepted: --profile, --seed"),
+        (["--width", "7"], "'width' is 7 (int); accepted: a whole number ≥ 8 and ≤ 64"),
+        (["--size", "48"], "'size' is 48 (int); accepted: 32, 64, 128, 224"),
+        (["--recipe", "magic"], "'recipe' is 'magic' (str); accepted: article, supervised"),
+        (["--max-minutes", "soon"], "'max_minutes' is 'soon' (str); accepted: a number > 0"),
+        (["--photos", "nowhere"], "nowhere' does not exist"),
+        (["--width"], "--width: expected one argument"),
+    ],
+)
+def test_bad_arguments_are_one_error(arguments, message, tmp_path, capsys):
+    assert train([*arguments, "--out", str(tmp_path)]) == 2
+    _, err = capsys.readouterr()
+    assert message in err and len(err.splitlines()) == 1
+
+
+def test_a_stopped_training_goes_on_to_the_same_model(trained, pets, tmp_path, capsys, monkeypatch):
+    """Ctrl-C in the second step saves and says so; the same command then ends where it would."""
+    command = [*TINY, "--photos", str(pets), "--steps", "4", "--out", str(tmp_path)]
+    step, calls = fit_module.ssgan_step, []
+
+    def interrupted(*arguments):
+        calls.append(1)
+        if len(calls) == 1:
+            os.kill(os.getpid(), signal.SIGINT)
+        return step(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(fit_module, "ssgan_step", interrupted)
+        assert train(command) == 130
+    assert len(calls) == 1
+    assert "stopped, saved in" in capsys.readouterr().out
+    assert train([*command[:-4], "--steps", "5", "--out", str(tmp_path)]) == 2
+    assert "steps 4, not steps 5" in capsys.readouterr().err
+    assert train(command) == 0
+    assert "goes on from step 1" in capsys.readouterr().out
+    whole, resumed = (load_model(f / "model.pt").network for f in (trained, tmp_path))
+    for name, value in whole.state_dict().items():
+        assert torch.equal(value, resumed.state_dict()[name]), name
+
+
+def test_minutes_alone_end_a_training(pets, tmp_path):
+    out = ["--max-minutes", "0.005", "--recipe", "supervised", "--out", str(tmp_path)]
+    assert train([*TINY, "--photos", str(pets), *out]) == 0
+    history = json.loads((tmp_path / "history.json").read_text())
+    assert history["seconds"][-1] >= 0.3

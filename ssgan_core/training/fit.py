@@ -105,10 +105,16 @@ def fit(
     learner = make_learner(recipe, size, width, generator_width, len(classes), Hardware.detect())
     noise = torch.randn(SAMPLES, learner.generator.noise) if recipe.gan else None
     report = report if rank() == 0 else lambda line: None
-    identity = {
-        **{"classes": list(classes), "photos": _fingerprint(data), "size": size, "width": width},
-        **{"generator_width": generator_width, "seed": seed, "steps": steps},
-        **{"max_minutes": max_minutes, "rounds": rounds, **_plain(recipe)},
+    identity = _plain(recipe) | {
+        "classes": list(classes),
+        "photos": _fingerprint(data),
+        "size": size,
+        "width": width,
+        "generator_width": generator_width,
+        "rounds": rounds,
+        "steps": steps,
+        "max_minutes": max_minutes,
+        "seed": seed,
     }
     log = _resume(learner, checkpoint, identity)
     if log["step"]:
@@ -120,10 +126,10 @@ def fit(
 
     def progress() -> float:
         by_time = log["seconds"] / (60 * max_minutes) if max_minutes else 0.0
-        return max(by_time, log["step"] / steps if steps else 0.0)
+        return min(1.0, max(by_time, log["step"] / steps if steps else 0.0))
 
     with graceful_stop() as stop:
-        while progress() < 1:
+        while progress() < 1 or log["rounds"] < rounds:  # time may run out while evaluating
             _seed(seed, log["step"])
             set_learning_rate(learner, progress())
             labeled, unlabeled = next(batches)
@@ -141,15 +147,14 @@ def fit(
             log["seconds"], due, asked = agree(
                 now - started, now - saved > 60 * SAVE_MINUTES, stop.asked
             )
-            done = int(progress() * rounds + 1e-9)
-            if done > log["rounds"]:
-                log["rounds"] = min(done, rounds)
+            round_over = int(progress() * rounds + 1e-9) > log["rounds"]
+            if round_over:
                 _finish_round(learner, data, log, noise, pictures)
+                log["rounds"] = int(progress() * rounds + 1e-9)
                 log["seconds"] = agree(time.perf_counter() - started)[0]
-            elif not due and not asked:
+            if not (round_over or due or asked):
                 continue
-            else:
-                _means(recipe, log)  # nothing that is not finite is ever saved
+            _means(recipe, log)  # raises where a term is not finite, which is never saved
             if checkpoint and rank() == 0:
                 states = {name: part.state_dict() for name, part in _parts(learner).items()}
                 save_checkpoint(checkpoint, log | states)

@@ -103,12 +103,11 @@ def accuracy(learner: Learner, model: nn.Module, data: PhotoData, split: str) ->
 def generate(learner: Learner, noise: Tensor) -> Tensor:
     """Images (B, 3, S, S), uint8, that the generator makes of this noise (B, noise).
 
-    tanh's range [−1, 1] is shown as [0, 255]; for a recipe with pixels in [0, 1], as it sees them.
+    tanh's range [−1, 1] is shown as [0, 255].
     """
     learner.generator.eval()
     with learner.hardware.autocast():
         images = learner.generator(noise).float()
     learner.generator.train()
-    low, high = learner.recipe.pixel_range
-    images = (images - low) / (high - low)
+    images = (images + 1) / 2
     return images.clamp(0, 1).mul(255).round().to(torch.uint8).cpu().contiguous()

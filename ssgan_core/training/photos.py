@@ -50,6 +50,11 @@ class Learner:
         images = images.mul_((high - low) / 255).add_(low)
         return images.contiguous(memory_format=torch.channels_last)
 
+    def scaled(self, generated: Tensor) -> Tensor:
+        """Images from tanh's range [−1, 1] to the recipe's, as real ones have it."""
+        low, high = self.recipe.pixel_range
+        return low + (generated + 1) * ((high - low) / 2)
+
     def transform(self, images: Tensor) -> Tensor:
         """The recipe's augmentation of labeled images."""
         return images if self.recipe.augment is None else augment(images, self.recipe.augment)
@@ -158,7 +163,7 @@ def ssgan_step(
         if recipe.entropy:
             terms["entropy"] = recipe.entropy * losses.conditional_entropy(real_logits)
         if recipe.gan:
-            fake = learner.imagine(learner.noise(len(real))).float()
+            fake = learner.scaled(learner.imagine(learner.noise(len(real))).float())
             with untracked_statistics(learner.classifier, recipe.fresh_statistics):
                 fake_logits, _ = learner.classify(learner.view(fake.detach()))
             terms["real"] = recipe.unlabeled_weight * learner.real_loss(real_logits)

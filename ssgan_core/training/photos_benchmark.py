@@ -50,13 +50,13 @@ class Reference:
         logits, _ = self.classifier((images.float() / 255).to(self.device))
         terms["labeled"] = _backward(cross_entropy(logits, labels.to(self.device)))
         logits, _ = self.classifier((unlabeled.float() / 255).to(self.device))
-        terms["real"] = _backward(softplus(-logits.logsumexp(1)).mean())
-        logits, _ = self.classifier(self.generator(noise).detach())
-        terms["fake"] = _backward(softplus(logits.logsumexp(1)).mean())
+        terms["real"] = _backward(softplus(-logits.logsumexp(1)).mean() / 2)
+        logits, _ = self.classifier((self.generator(noise).detach() + 1) / 2)
+        terms["fake"] = _backward(softplus(logits.logsumexp(1)).mean() / 2)
         self.optimizer.step()
 
         self.generator_optimizer.zero_grad(set_to_none=False)
-        logits, _ = self.classifier(self.generator(noise))
+        logits, _ = self.classifier((self.generator(noise) + 1) / 2)
         terms["generator"] = _backward(softplus(-logits.logsumexp(1)).mean())
         self.generator_optimizer.step()
         return terms

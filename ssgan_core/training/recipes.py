@@ -55,6 +55,7 @@ ARTICLE = Recipe(
     "article",
     "the article's semi-supervised GAN: Adam at 2e-3, three separate passes, no augmentation",
     gan=True,
+    unlabeled_weight=0.5,
     learning_rate=2e-3,
     cosine=False,
     labeled_batch=None,

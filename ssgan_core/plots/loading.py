@@ -22,7 +22,7 @@ def stage_bars(costs: Mapping[int, pd.DataFrame]) -> Figure:
     )
     for axes, (size, frame) in zip(panels[:, 0], costs.items(), strict=True):
         left = np.zeros(frame.shape[1])
-        for color, (stage, values) in zip(PALETTE, frame.iterrows(), strict=True):
+        for color, (stage, values) in zip(PALETTE, frame.iterrows(), strict=False):
             axes.barh(frame.columns, values, left=left, color=color, label=stage, height=0.65)
             left += values.to_numpy()
         axes.set_title(f"to {size} pixels", loc="left")

@@ -96,7 +96,7 @@ def train_judge(
     held_out = table["split"].isin(["val", "test"])
     split = table["split"].where(held_out | (table["label"] == UNKNOWN), "labeled")
     everything = PhotoData(data.images, replace(data.photos, table=table.assign(split=split)))
-    recipe = replace(find_recipe("supervised"), labeled_batch=64)
+    recipe = replace(find_recipe("supervised-augmented"), labeled_batch=64, learning_rate=1e-3)
     trained = fit(
         recipe, everything, steps, width=width, rounds=4, seed=seed,
         checkpoint=checkpoint, report=report,

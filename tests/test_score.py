@@ -1,15 +1,11 @@
 """The judge's numbers, on cases with a known answer."""
 
-from pathlib import Path
-
-import numpy as np
-import pandas as pd
 import pytest
 import torch
+from photo_tables import dark_and_bright
 
 from ssgan_core import losses
-from ssgan_core.data.photos import UNKNOWN, PhotoCollection
-from ssgan_core.training.evaluate import PhotoData
+from ssgan_core.data.photos import UNKNOWN
 from ssgan_core.training.score import frechet_distance, precision_recall, train_judge
 
 
@@ -53,16 +49,10 @@ def test_the_penalty_is_the_squared_slope_and_can_be_descended():
 
 
 def test_the_judge_puts_likely_images_before_unlikely_ones_and_reads_no_unknown_label():
-    torch.manual_seed(0)
-    n = 200
-    labels = np.arange(n) % 2
-    images = torch.randint(0, 150, (n, 3, 32, 32), dtype=torch.uint8)
-    images += torch.as_tensor(labels * 100, dtype=torch.uint8)[:, None, None, None]
-    split = np.repeat(["train", "val", "test"], [140, 30, 30])
-    labels[:20] = UNKNOWN  # a loss on label −1 would raise
-    table = pd.DataFrame({"path": [f"{i}.jpg" for i in range(n)], "label": labels, "split": split})
-    photos = PhotoCollection(Path("."), table, ("dark", "bright"), "made up")
-    judge, fit = train_judge(PhotoData(images, photos), 40, width=8)
+    data = dark_and_bright(train=140, val=30, test=30)
+    data.photos.table.loc[:19, "label"] = UNKNOWN  # a loss on label −1 would raise
+    judge, fit = train_judge(data, 40, width=8)
+    images = data.images
     assert judge.reference.shape == (60, 64)
     assert fit.test["last"] > 0.9
     real, dark = judge(images[80:140]), judge(images[80:140:2].repeat(2, 1, 1, 1))

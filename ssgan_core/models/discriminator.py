@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from ssgan_core.errors import InputError
-from ssgan_core.models.generator import LADDERS
+from ssgan_core.models.generator import LADDERS, start_small
 
 
 class Discriminator(nn.Module):
@@ -38,11 +38,7 @@ class Discriminator(nn.Module):
             channels *= 2
         self.body = nn.Sequential(*rungs)
         self.head = nn.Linear(channels * side**2, classes)
-        for module in self.modules():
-            if isinstance(module, (nn.Conv2d, nn.Linear)):
-                nn.init.normal_(module.weight, 0.0, 0.02)
-            elif isinstance(module, nn.BatchNorm2d):
-                nn.init.normal_(module.weight, 1.0, 0.02)
+        start_small(self)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         features = torch.flatten(self.body(images), 1)

@@ -41,14 +41,19 @@ class Generator(nn.Module):
         stride = strides[-1]
         self.body = nn.Sequential(*rungs)
         self.head = nn.ConvTranspose2d(channels, 3, 2 * stride, stride, stride // 2)
-        for module in self.modules():
-            if isinstance(module, nn.ConvTranspose2d):
-                nn.init.normal_(module.weight, 0.0, 0.02)
-            elif isinstance(module, nn.BatchNorm2d):
-                nn.init.normal_(module.weight, 1.0, 0.02)
+        start_small(self)
 
     def forward(self, noise: Tensor) -> Tensor:
         return self.head(self.body(noise[:, :, None, None])).tanh()
+
+
+def start_small(network: nn.Module) -> None:
+    """DCGAN's first weights: N(0, 0.02²), and N(1, 0.02²) for the gains of batch norm."""
+    for module in network.modules():
+        if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)):
+            nn.init.normal_(module.weight, 0.0, 0.02)
+        elif isinstance(module, nn.BatchNorm2d):
+            nn.init.normal_(module.weight, 1.0, 0.02)
 
 
 def _rung(inputs: int, outputs: int, kernel: int, stride: int, padding: int) -> nn.Sequential:

@@ -1,4 +1,7 @@
-"""Checkpoints that survive a kill or a full disk: tensors and plain values only."""
+"""What a killed training needs to go on exactly: checkpoints, and seeds of single steps.
+
+Checkpoints survive a kill or a full disk, and hold tensors and plain values only.
+"""
 
 import os
 from pathlib import Path
@@ -40,3 +43,8 @@ def load_checkpoint(path: Path, device: torch.device | str = "cpu") -> dict[str,
         return torch.load(path, map_location=device, weights_only=True)
     except Exception as error:
         raise InputError(f"{path} is not a checkpoint of this package: {error}") from error
+
+
+def seed_step(seed: int, step: int) -> None:
+    """Seed torch's default generators with a number that only this seed and step give."""
+    torch.manual_seed((seed << 32) + step + 1)

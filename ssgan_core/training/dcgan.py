@@ -21,7 +21,7 @@ from ssgan_core.data.loaders import Cached, Loader
 from ssgan_core.errors import InputError
 from ssgan_core.models.discriminator import Discriminator
 from ssgan_core.models.generator import Generator
-from ssgan_core.training.checkpoint import load_checkpoint, save_checkpoint
+from ssgan_core.training.checkpoint import load_checkpoint, save_checkpoint, seed_step
 from ssgan_core.training.hardware import Hardware
 
 BETAS = (0.5, 0.999)
@@ -168,7 +168,7 @@ def train(
     FloatingPointError
         A loss is no longer a number.
     """
-    _seed(seed, -1)
+    seed_step(seed, -1)
     gan = Gan.make(recipe, images.shape[-1], width)
     noise = gan.noise(SAMPLES)
     identity = [repr(recipe), len(images), width, steps, looks, seed]
@@ -195,7 +195,7 @@ def train(
             continue
         terms: list[Tensor] = []
         for step in range(log["step"], end):
-            _seed(seed, step)
+            seed_step(seed, step)
             real = next(batches).images.to(gan.hardware.device)
             found = dcgan_step(gan, real.contiguous(memory_format=torch.channels_last))
             terms.append(torch.stack([found[name] for name in TERMS]))
@@ -243,7 +243,3 @@ def draw(generator: nn.Module, noise: Tensor) -> Tensor:
     parts = [generator(part) for part in noise.split(256)]
     generator.train(mode)
     return torch.cat(parts).add(1).mul(127.5).round().clamp(0, 255).to(torch.uint8).cpu()
-
-
-def _seed(seed: int, step: int) -> None:
-    torch.manual_seed((seed << 32) + step + 1)

@@ -14,7 +14,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from ssgan_core.data.digits import CLASSES, Digits
 from ssgan_core.models.digits import digits_pair
-from ssgan_core.training.checkpoint import load_checkpoint, save_checkpoint
+from ssgan_core.training.checkpoint import load_checkpoint, save_checkpoint, seed_step
 from ssgan_core.training.density import Density
 from ssgan_core.training.digits_steps import (
     EMA_EVERY,
@@ -147,11 +147,6 @@ def train(
     save(recipe.steps)
     logits, accuracy = look(averaged)
     return Trained(logits, accuracy, look(discriminator)[1], history, walls, seconds)
-
-
-def seed_step(seed: int, step: int) -> None:
-    """Seed torch's default generators with a number that only this seed and step give."""
-    torch.manual_seed((seed << 32) + step + 1)
 
 
 @torch.no_grad()

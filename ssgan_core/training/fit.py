@@ -17,7 +17,7 @@ from torchvision.utils import make_grid
 
 from ssgan_core.data.loaders import Batch
 from ssgan_core.errors import InputError
-from ssgan_core.training.checkpoint import load_checkpoint, save_checkpoint
+from ssgan_core.training.checkpoint import load_checkpoint, save_checkpoint, seed_step
 from ssgan_core.training.evaluate import (
     PhotoData,
     accuracy,
@@ -100,7 +100,7 @@ def fit(
         After Ctrl-C, once the step is done and everything saved.
     """
     _check(recipe, data, steps, max_minutes)
-    _seed(seed, -1)
+    seed_step(seed, -1)
     size, classes = data.images.shape[-1], data.photos.classes
     learner = make_learner(recipe, size, width, generator_width, len(classes), Hardware.detect())
     noise = torch.randn(SAMPLES, learner.generator.noise) if recipe.gan else None
@@ -130,7 +130,7 @@ def fit(
 
     with graceful_stop() as stop:
         while progress() < 1 or log["rounds"] < rounds:  # time may run out while evaluating
-            _seed(seed, log["step"])
+            seed_step(seed, log["step"])
             set_learning_rate(learner, progress())
             labeled, unlabeled = next(batches)
             known = share(labeled.images), share(labeled.labels)
@@ -321,7 +321,3 @@ def _fingerprint(data: PhotoData) -> str:
     """Which photos lie in which split, and how they are labeled."""
     columns = data.photos.table[["path", "label", "split"]]
     return hashlib.sha256(columns.to_csv().encode()).hexdigest()[:12]
-
-
-def _seed(seed: int, step: int) -> None:
-    torch.manual_seed((seed << 32) + step + 1)

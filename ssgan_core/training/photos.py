@@ -15,6 +15,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from ssgan_core import losses
 from ssgan_core.data.augment import augment, augment_strongly
+from ssgan_core.data.decode import to_range
 from ssgan_core.models.generator import Generator
 from ssgan_core.models.resnet import ResNet18
 from ssgan_core.training.hardware import Hardware
@@ -45,9 +46,8 @@ class Learner:
 
     def images(self, batch: Tensor) -> Tensor:
         """uint8 (B, 3, S, S) → float in the recipe's range, channels last, on the device."""
-        low, high = self.recipe.pixel_range
-        images = batch.to(self.hardware.device, non_blocking=True).float()
-        images = images.mul_((high - low) / 255).add_(low)
+        batch = batch.to(self.hardware.device, non_blocking=True)
+        images = to_range(batch, self.recipe.pixel_range)
         return images.contiguous(memory_format=torch.channels_last)
 
     def scaled(self, generated: Tensor) -> Tensor:

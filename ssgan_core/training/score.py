@@ -13,9 +13,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ssgan_core.data.decode import to_range
 from ssgan_core.data.photos import UNKNOWN
 from ssgan_core.training.dcgan import PIXELS
-from ssgan_core.training.evaluate import PhotoData, evaluation_model
+from ssgan_core.training.evaluate import PhotoData
 from ssgan_core.training.fit import Fit, fit
 from ssgan_core.training.hardware import Hardware
 from ssgan_core.training.recipes import find_recipe
@@ -101,8 +102,7 @@ def train_judge(
         recipe, everything, steps, width=width, rounds=4, seed=seed,
         checkpoint=checkpoint, report=report,
     )  # fmt: skip
-    classifier = evaluation_model(trained.learner, everything).eval()
-    hardware = trained.learner.hardware
+    classifier, hardware = trained.model.eval(), trained.learner.hardware
     rows = np.random.default_rng(0).permutation(np.flatnonzero(held_out))[:MOST]
     reference = data.images[rows]
     return Judge(classifier, hardware, _read(classifier, hardware, reference)[1]), trained
@@ -111,9 +111,8 @@ def train_judge(
 @torch.no_grad()
 def _read(classifier: nn.Module, hardware: Hardware, images: Tensor) -> tuple[Tensor, Tensor]:
     probabilities, features = [], []
-    low, high = PIXELS
     for part in images.split(250):
-        part = part.to(hardware.device).float().mul_((high - low) / 255).add_(low)
+        part = to_range(part.to(hardware.device), PIXELS)
         with hardware.autocast():
             logits, found = classifier(part.contiguous(memory_format=torch.channels_last))
         probabilities.append(logits.float().softmax(1).cpu())

@@ -27,6 +27,8 @@ def key_of(chapter: Chapter, parameters: dict[str, Any]) -> str:
             if parameters.get(name)
         },
     }
+    if any("read_recorded(" in text for _, text, _ in source):
+        inputs["recorded"] = _digests(root, (root / "book/recorded").rglob("*.json"))
     if "labeled_set" in chapter.parameters:
         inputs["labeled_sets"] = _digests(root, (root / "notebooks/labeled_sets").glob("*.csv"))
     return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()[:16]

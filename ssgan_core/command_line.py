@@ -1,7 +1,8 @@
 """Commands whose options are the fields of a `Settings` class, checked like a chapter's."""
 
 import argparse
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
 from typing import NoReturn, TypeVar
 
 from ssgan_core.errors import InputError
@@ -38,6 +39,26 @@ def parse(kind: type[Chosen], arguments: Sequence[str] | None, program: str) -> 
     return kind.resolve(
         **{name: _value(text, properties[name]) for name, text in vars(given).items()}
     )
+
+
+def run_command(call: Callable[[], object]) -> int:
+    """A command's exit status: 0 done, 1 failed, 2 for bad input, 130 stopped by Ctrl-C."""
+    try:
+        call()
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except (FloatingPointError, OSError) as error:  # a full disk keeps the last checkpoint
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+def tell(line: str) -> None:
+    """Progress as it comes, through a pipe too."""
+    print(line, flush=True)
 
 
 def _option(name: str) -> str:

@@ -11,8 +11,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from ssgan_core.command_line import parse
-from ssgan_core.errors import InputError
+from ssgan_core.command_line import parse, run_command, tell
 from ssgan_core.models.generator import LADDERS
 from ssgan_core.predict import save_model
 from ssgan_core.results import Run, write_json
@@ -53,13 +52,10 @@ class TrainSettings(PhotoSettings):
 def train(settings: TrainSettings) -> Fit:
     """Run a training, or go on with one, and write its folder."""
     recipe, folder = find_recipe(settings.recipe), Path(settings.out).expanduser().resolve()
-    tell = _tell if rank() == 0 else lambda line: None
-    photos = load_photos(settings, tell)
-    data = photos.labeled(settings, draw=0, report=tell)
-    try:
-        run = Run.open("train", settings, photos.summary, folder=folder)
-    except OSError as error:
-        raise InputError(f"the folder {folder} cannot be made: {error.strerror}") from error
+    report = tell if rank() == 0 else lambda line: None
+    photos = load_photos(settings, report)
+    data = photos.labeled(settings, draw=0, report=report)
+    run = Run.open("train", settings, photos.summary, folder=folder)
     checkpoint = folder / "checkpoint.pt"
     run.resumed = checkpoint.exists()
     done = fit(
@@ -72,7 +68,7 @@ def train(settings: TrainSettings) -> Fit:
         seed=settings.seed,
         checkpoint=checkpoint,
         pictures=folder / "samples",
-        report=tell,
+        report=report,
     )
     if rank() == 0:
         save_model(folder / "model.pt", done, data)
@@ -86,24 +82,14 @@ def train(settings: TrainSettings) -> Fit:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command: 0 where training is done, 1 where it failed, 2 for bad input, 130 stopped."""
-    try:
+    """The command; `run_command` says what it returns."""
+
+    def call() -> None:
         settings = parse(TrainSettings, arguments, "ssgan_core.train")
         with processes():
             train(settings)
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except (FloatingPointError, OSError) as error:  # a full disk keeps the last checkpoint
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 130
-    return 0
 
-
-def _tell(line: str) -> None:
-    print(line, flush=True)
+    return run_command(call)
 
 
 if __name__ == "__main__":

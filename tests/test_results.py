@@ -4,10 +4,11 @@ import json
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
-from ssgan_core.results import Run, format_ci, mean_ci, wilson_ci, write_json
+from ssgan_core.results import Run, format_ci, mean_ci, paired_gain, wilson_ci, write_json
 from ssgan_core.settings import Settings
 
 DATA = {"name": "made up", "checksum": "abc"}
@@ -66,3 +67,17 @@ def test_formatted_interval():
 def test_wilson_interval_stays_inside_zero_and_one():
     low, high = wilson_ci(10, 10)
     assert 0.6 < low < 0.8 and high == 1.0
+
+
+def test_a_paired_gain_is_told_with_its_interval_and_what_it_allows_to_say():
+    clear = paired_gain([0.80, 0.82, 0.81], [0.70, 0.71, 0.72])
+    assert clear == ("+10.0 ± 2.5 points", "The interval excludes zero.")
+    text, verdict = paired_gain([0.80, 0.60, 0.75], [0.70, 0.71, 0.72])
+    assert text.startswith("+0.7 ± ") and "contains zero" in verdict
+    text, verdict = paired_gain([0.7], [0.8])
+    assert text == "-10.0 points" and "anecdote" in verdict
+
+
+def test_series_are_paired_by_place_not_by_label():
+    values = pd.Series([0.8, 0.9], index=["a", "a"]), pd.Series([0.7, 0.7], index=["b", "b"])
+    assert paired_gain(*values)[0].startswith("+15.0 ± ")

@@ -1,4 +1,4 @@
-"""Parameters of the digits chapter, whose defaults depend on profile and data."""
+"""Parameters of trainings on digits, whose defaults depend on profile and data."""
 
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -7,8 +7,8 @@ from pydantic import Field, model_validator
 from ssgan_core.settings import Settings
 
 
-class DigitsSettings(Settings):
-    """What the digits chapter can be asked for."""
+class DigitsTraining(Settings):
+    """What a training on digits can be asked for."""
 
     SMALL: ClassVar = {
         "smoke": {"draws": 2, "steps": 20, "budgets": [10, 20]},
@@ -34,9 +34,6 @@ class DigitsSettings(Settings):
     generator: Literal["feature_matching", "complement"] = Field(
         "feature_matching", description="loss of the generator in the main comparison"
     )
-    budgets: list[Annotated[int, Field(ge=10, multiple_of=10)]] = Field(
-        description="further numbers of labels, for the label-budget curve"
-    )
 
     @model_validator(mode="before")
     @classmethod
@@ -45,4 +42,13 @@ class DigitsSettings(Settings):
         table = cls.MNIST if given.get("mnist") else cls.SMALL
         small, mnist = {"labels": 10, "batch": 50}, {"labels": 100, "batch": 100}
         fixed = mnist if given.get("mnist") else small
-        return fixed | table.get(given.get("profile"), table["quick"]) | given
+        filled = fixed | table.get(given.get("profile"), table["quick"])
+        return {name: value for name, value in filled.items() if name in cls.model_fields} | given
+
+
+class DigitsSettings(DigitsTraining):
+    """What the digits chapter can be asked for."""
+
+    budgets: list[Annotated[int, Field(ge=10, multiple_of=10)]] = Field(
+        description="further numbers of labels, for the label-budget curve"
+    )

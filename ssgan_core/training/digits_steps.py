@@ -14,6 +14,7 @@ from ssgan_core.models.digits import Discriminator, Generator
 from ssgan_core.training.density import Density
 
 EMA_EVERY = 10  # steps between updates of the averaged weights
+BASELINE_STEPS = 2000  # at most: without a generator the loss is flat long before
 
 
 class Form(NamedTuple):

@@ -1,0 +1,82 @@
+"""Make a recorded experiment of `book/recorded/experiments.toml`: runs too long for a page.
+
+python -m book.record cats-and-dogs --photos PATH
+"""
+
+import argparse
+import subprocess
+import sys
+import tomllib
+from collections.abc import Sequence
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from book.discover import BuildError
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def experiments(root: Path) -> dict[str, dict[str, Any]]:
+    """What can be recorded, by name."""
+    return tomllib.loads((root / "book/recorded/experiments.toml").read_text(encoding="utf-8"))
+
+
+def commands(root: Path, name: str, data: str, more: Sequence[str] = ()) -> dict[Path, list[str]]:
+    """Folder and command line of every run of an experiment; `more` goes behind each."""
+    experiment = experiments(root)[name]
+    each = experiment["each"]
+    found = {}
+    for values in product(*each.values()):
+        options = experiment["options"] | dict(zip(each, values, strict=True))
+        options |= {experiment["data"]: str(Path(data).resolve())}
+        folder = root / "book/recorded" / name / "-".join(Path(str(v)).stem for v in values)
+        words = [word for key, value in options.items() for word in (f"--{key}", str(value))]
+        module = [sys.executable, "-m", experiment["command"]]
+        found[folder] = [*module, *words, "--out", str(folder), *more]
+    return found
+
+
+def record(root: Path, name: str, data: str | None, more: Sequence[str] = ()) -> None:
+    """Make the runs of an experiment that are not there yet; an interrupted one goes on.
+
+    Raises
+    ------
+    BuildError
+        No such experiment, no folder of data, or a run that failed.
+    """
+    known = experiments(root)
+    if name not in known:
+        raise BuildError(f"experiment {name!r} is unknown; accepted: {', '.join(known)}")
+    kind = known[name]["data"]
+    if not data or not Path(data).is_dir():
+        raise BuildError(f"--{kind} is {data}; {name} needs the folder of data that it names")
+    for folder, command in commands(root, name, data, more).items():
+        if (folder / "metrics.json").exists():
+            print(f"{folder.relative_to(root)}: recorded", flush=True)
+            continue
+        print(f"{folder.relative_to(root)}: {' '.join(command[1:])}", flush=True)
+        if status := subprocess.run(command, cwd=root).returncode:
+            raise BuildError(f"{folder.relative_to(root)}: the run ended with status {status}")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command: 0 where all runs are recorded, else 1."""
+    parser = argparse.ArgumentParser(
+        prog="python -m book.record", description=__doc__, allow_abbrev=False
+    )
+    listing = "; ".join(f"{name}: {found['about']}" for name, found in experiments(ROOT).items())
+    parser.add_argument("name", help=listing)
+    for kind in ("photos", "mnist"):
+        parser.add_argument(f"--{kind}", dest="data", help=f"folder of {kind}, where it is read")
+    given, more = parser.parse_known_args(arguments)
+    try:
+        record(ROOT, given.name, given.data, more)
+    except BuildError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

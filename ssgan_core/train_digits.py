@@ -1,0 +1,59 @@
+"""Train the digits GAN and its baseline without a notebook, all label draws side by side.
+
+python -m ssgan_core.train_digits --mnist PATH --draws 10 --steps 60000 --out my-run
+"""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from pydantic import Field
+
+from ssgan_core.command_line import parse, run_command, tell
+from ssgan_core.data.digits import draw_labeled, load_digits
+from ssgan_core.results import Run, write_json
+from ssgan_core.training.digits import train
+from ssgan_core.training.digits_settings import DigitsTraining
+from ssgan_core.training.digits_steps import BASELINE_STEPS, Recipe
+
+
+class TrainDigitsSettings(DigitsTraining):
+    """Train a GAN on a few labeled digits, and the same network on the labels alone."""
+
+    out: str = Field("runs/train-digits", min_length=1, description="folder for all results")
+
+
+def train_digits(settings: TrainDigitsSettings) -> dict[str, dict[str, list[float]]]:
+    """Run the trainings, or go on with them, and write their folder; test accuracy by method."""
+    digits = load_digits(settings.mnist)
+    folder = Path(settings.out).expanduser().resolve()
+    data = {"name": digits.name, "checksum": digits.checksum}
+    run = Run.open("train_digits", settings, data, folder=folder)
+    seeds = range(settings.seed, settings.seed + settings.draws)
+    rows = torch.stack([draw_labeled(digits.labels, settings.labels, s) for s in seeds])
+    gan = Recipe(settings.generator, settings.steps, settings.batch, settings.learning_rate)
+    alone = replace(gan, method="supervised", steps=min(gan.steps, BASELINE_STEPS))
+    values, history = {}, {}
+    for recipe in (gan, alone):
+        path = run.checkpoint(f"{settings.key}-{recipe.method}.pt")
+        done = train(digits, rows, recipe, settings.seed, path, looks=20, progress=tell)
+        values[recipe.method] = {"last": done.accuracy, "last_raw": done.last_accuracy}
+        history[recipe.method] = done.history
+    write_json(folder / "history.json", history)
+    run.finish(values)
+    for method, accuracies in values.items():
+        tell(f"{method}: test accuracy {', '.join(f'{a:.2%}' for a in accuracies['last'])}")
+    return values
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command; `run_command` says what it returns."""
+    return run_command(
+        lambda: train_digits(parse(TrainDigitsSettings, arguments, "ssgan_core.train_digits"))
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

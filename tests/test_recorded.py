@@ -1,0 +1,129 @@
+"""Recorded runs: made one after another by a command, read back as tables."""
+
+import json
+
+import pytest
+
+from book import record
+from book.discover import BuildError
+from ssgan_core.errors import InputError
+from ssgan_core.recorded import compare_recorded, read_recorded
+from ssgan_core.train import main as train
+from ssgan_core.train_digits import main as train_digits
+
+DIGITS = ["--labels", "10", "--draws", "2", "--steps", "20"]
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """Two short runs on digits, as the command leaves them."""
+    folder = tmp_path_factory.mktemp("recorded")
+    for seed in ("0", "2"):
+        assert train_digits([*DIGITS, "--seed", seed, "--out", str(folder / seed)]) == 0
+    return folder
+
+
+def test_runs_are_read_back_with_settings_values_and_origin(runs):
+    frame = read_recorded(runs)
+    assert frame.method.tolist() == ["feature_matching", "supervised"] * 2
+    assert frame.seed.tolist() == [0, 0, 2, 2]
+    metrics = json.loads((runs / "2/metrics.json").read_text())
+    assert frame["last"].iloc[2] == metrics["values"]["feature_matching"]["last"]
+    assert frame.device.iloc[2] == metrics["device"]
+
+
+def test_runs_that_differ_in_seed_are_one_row(runs):
+    frame = read_recorded(runs)
+    table = compare_recorded(frame, ["method", "steps"])
+    assert table.index.tolist() == [("feature_matching", 20), ("supervised", 20)]
+    assert table.runs.tolist() == [4, 4]
+    mean = 100 * frame["last"].iloc[0::2].explode().astype(float).mean()
+    assert table["test accuracy"].iloc[0].startswith(f"{mean:.1f} ± ")
+
+
+def test_nothing_recorded_is_an_empty_frame(tmp_path):
+    assert read_recorded(tmp_path / "none").empty
+
+
+def test_a_file_that_is_no_record_is_named(tmp_path):
+    (tmp_path / "metrics.json").write_text('{"values": {"ssgan": {"last": [0.5]}}}')
+    with pytest.raises(InputError, match=r"metrics\.json is no record of a training"):
+        read_recorded(tmp_path)
+
+
+def test_the_digits_command_goes_on_where_it_was_killed(tmp_path, monkeypatch, capsys):
+    """The second call finds the finished part and ends with the numbers of an unbroken run."""
+    from ssgan_core import train_digits as module
+
+    whole = tmp_path / "whole"
+    assert train_digits([*DIGITS, "--out", str(whole)]) == 0
+    real, calls = module.train, []
+
+    def killed(*args, **options):
+        calls.append(args)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return real(*args, **options)
+
+    monkeypatch.setattr(module, "train", killed)
+    broken = tmp_path / "broken"
+    assert train_digits([*DIGITS, "--out", str(broken)]) == 130
+    assert not (broken / "metrics.json").exists()
+    monkeypatch.setattr(module, "train", real)
+    assert train_digits([*DIGITS, "--out", str(broken)]) == 0
+    values = [json.loads((f / "metrics.json").read_text())["values"] for f in (whole, broken)]
+    assert values[0] == values[1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--labels", "25"], "parameter 'labels' is 25 (int); accepted: a whole number"),
+        (["--generator", "none"], "accepted: feature_matching, complement"),
+        (["--budgets", "10"], "unknown argument '--budgets'"),
+        (["--mnist", "/no/such"], "mnist is /no/such, which is no folder"),
+    ],
+)
+def test_bad_options_of_the_digits_command(arguments, message, tmp_path, capsys):
+    assert train_digits([*arguments, "--out", str(tmp_path / "run")]) == 2
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", record.experiments(record.ROOT))
+def test_every_experiment_is_a_command_that_is_accepted(name, tmp_path, monkeypatch):
+    """Each command line is parsed by the command itself; only its training is left out."""
+    from ssgan_core import train as photos_module
+    from ssgan_core import train_digits as digits_module
+
+    seen = []
+    monkeypatch.setattr(photos_module, "train", seen.append)
+    monkeypatch.setattr(digits_module, "train_digits", seen.append)
+    modules = {"ssgan_core.train": train, "ssgan_core.train_digits": train_digits}
+    lines = record.commands(record.ROOT, name, str(tmp_path))
+    assert len(lines) > 1
+    for folder, (_, _, module, *options) in lines.items():
+        assert modules[module](options) == 0
+        assert seen[-1].out == str(folder)
+    assert len({settings.key for settings in seen}) == len(lines)
+
+
+def test_an_experiment_is_recorded_once_and_a_failure_is_said(tmp_path, capfd):
+    root = tmp_path
+    (root / "book/recorded").mkdir(parents=True)
+    (root / "book/recorded/experiments.toml").write_text(
+        '[tiny]\nabout = "a"\ncommand = "json.tool"\ndata = "photos"\n'
+        "[tiny.options]\nsteps = 10\nlabels = 10\ndraws = 1\n[tiny.each]\nseed = [0, 1]\n"
+    )
+    with pytest.raises(BuildError, match="ended with status 2"):
+        record.record(root, "tiny", str(root))
+    assert "python -m json.tool: error" in capfd.readouterr().err
+    with pytest.raises(BuildError, match="'big' is unknown; accepted: tiny"):
+        record.record(root, "big", str(root))
+    with pytest.raises(BuildError, match="--photos is None"):
+        record.record(root, "tiny", None)
+    for seed in "01":
+        folder = root / "book/recorded/tiny" / seed
+        folder.mkdir(parents=True)
+        (folder / "metrics.json").write_text("{}")
+    record.record(root, "tiny", str(root))
+    assert capfd.readouterr().out.count(": recorded") == 2

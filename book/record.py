@@ -22,14 +22,17 @@ def experiments(root: Path) -> dict[str, dict[str, Any]]:
     return tomllib.loads((root / "book/recorded/experiments.toml").read_text(encoding="utf-8"))
 
 
-def commands(root: Path, name: str, data: str, more: Sequence[str] = ()) -> dict[Path, list[str]]:
+def commands(
+    root: Path, name: str, data: str | None, more: Sequence[str] = ()
+) -> dict[Path, list[str]]:
     """Folder and command line of every run of an experiment; `more` goes behind each."""
     experiment = experiments(root)[name]
     each = experiment["each"]
     found = {}
     for values in product(*each.values()):
         options = experiment["options"] | dict(zip(each, values, strict=True))
-        options |= {experiment["data"]: str(Path(data).resolve())}
+        if "data" in experiment:
+            options[experiment["data"]] = str(Path(data).resolve())
         folder = root / "book/recorded" / name / "-".join(Path(str(v)).stem for v in values)
         words = [word for key, value in options.items() for word in (f"--{key}", str(value))]
         module = [sys.executable, "-m", experiment["command"]]
@@ -48,8 +51,8 @@ def record(root: Path, name: str, data: str | None, more: Sequence[str] = ()) ->
     known = experiments(root)
     if name not in known:
         raise BuildError(f"experiment {name!r} is unknown; accepted: {', '.join(known)}")
-    kind = known[name]["data"]
-    if not data or not Path(data).is_dir():
+    kind = known[name].get("data")
+    if kind and (not data or not Path(data).is_dir()):
         raise BuildError(f"--{kind} is {data}; {name} needs the folder of data that it names")
     for folder, command in commands(root, name, data, more).items():
         if (folder / "metrics.json").exists():
@@ -68,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     listing = "; ".join(f"{name}: {found['about']}" for name, found in experiments(ROOT).items())
     parser.add_argument("name", help=listing)
     for kind in ("photos", "mnist"):
-        parser.add_argument(f"--{kind}", dest="data", help=f"folder of {kind}, where it is read")
+        parser.add_argument(f"--{kind}", dest="data", help=f"folder of {kind}, where one is read")
     given, more = parser.parse_known_args(arguments)
     try:
         record(ROOT, given.name, given.data, more)

@@ -7,15 +7,15 @@ from pathlib import Path
 import pandas as pd
 
 from ssgan_core.errors import InputError
-from ssgan_core.results import format_ci
+from ssgan_core.results import format_ci, paired_gain
 
 
 def read_recorded(folder: Path) -> pd.DataFrame:
-    """One row for each method in each `metrics.json` below a folder, in the order of their paths.
+    """One row for each training that a `metrics.json` below a folder tells of, by their paths.
 
-    Columns are the run's settings, `method`, its values (`last`, `best`, …: a list, one accuracy
-    a repetition) and where it comes from: `data`, `device`, `git`, `finished`, `wall_s`. No such
-    folder, or an empty one, gives an empty frame.
+    Columns are the settings (`seed` that of this repetition), `method`, its values (`last`,
+    `best`, …) and where it comes from: `data`, `device`, `git`, `finished`, `minutes` of the run.
+    No such folder, or an empty one, gives an empty frame.
 
     Raises
     ------
@@ -26,11 +26,14 @@ def read_recorded(folder: Path) -> pd.DataFrame:
     for path in sorted(folder.rglob("metrics.json")):
         try:
             metrics = json.loads(path.read_text(encoding="utf-8"))
-            origin = {name: metrics[name] for name in ("device", "git", "finished", "wall_s")}
-            origin |= {"data": metrics["data"]["name"]}
+            origin = {name: metrics[name] for name in ("device", "git", "finished")}
+            origin |= {"data": metrics["data"]["name"], "minutes": metrics["wall_s"] / 60}
             for method, values in metrics["values"].items():
-                rows.append(metrics["settings"] | {"method": method} | values | origin)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+                for i in range(len(values["last"])):
+                    one = {name: repetitions[i] for name, repetitions in values.items()}
+                    one |= {"method": method, "seed": metrics["settings"]["seed"] + i}
+                    rows.append(metrics["settings"] | one | origin)
+        except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
             raise InputError(
                 f"{path} is no record of a training ({type(error).__name__}: {error}); it is "
                 "what ssgan_core.train and ssgan_core.train_digits write"
@@ -38,25 +41,36 @@ def read_recorded(folder: Path) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def compare_recorded(runs: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
+def compare_recorded(
+    runs: pd.DataFrame, by: Sequence[str] = ("method",), against: str | None = None
+) -> pd.DataFrame:
     """Test accuracy at the last step of runs that agree in the columns `by`.
 
-    A row of the table holds the mean with its 95 % interval, the number of repetitions and where
-    they come from.
+    A row of the table holds the mean with its 95 % interval, the gain over the method `against`
+    in the runs of the same seeds, the number of runs and where they come from.
     """
+    others = runs[runs.method == against].set_index("seed")["last"]
     rows = []
     for key, group in runs.groupby(list(by), sort=False):
-        accuracies = group["last"].explode().astype(float)
-        minutes = group.wall_s.sum() / 60 / len(accuracies)
+        row = dict(zip(by, key, strict=True)) | {"test accuracy": format_ci(group["last"])}
+        if against:
+            row[f"against {against}"] = _gain(group.set_index("seed")["last"], others)
         rows.append(
-            dict(zip(by, key, strict=True))
+            row
             | {
-                "test accuracy": format_ci(accuracies),
-                "runs": len(accuracies),
-                "minutes a run": f"{minutes:.0f}",
+                "runs": len(group),
+                "minutes a run": f"{group.minutes.mean():.0f}",
                 "device": ", ".join(group.device.unique()),
                 "commit": ", ".join(group.git.unique()),
                 "date": group.finished.str[:10].max(),
             }
         )
     return pd.DataFrame(rows).set_index(list(by))
+
+
+def _gain(accuracies: pd.Series, others: pd.Series) -> str:
+    """The gain over others, both indexed by seed; a dash where they share no seed, or are one."""
+    both = pd.concat([accuracies, others], axis=1, join="inner")
+    if both.empty or accuracies.equals(others):
+        return "–"
+    return paired_gain(*both.to_numpy().T)[0]

@@ -18,7 +18,7 @@ from ssgan_core.results import Run, write_json
 from ssgan_core.training.experiment import PhotoSettings, SSGANSettings, load_photos
 from ssgan_core.training.fit import Fit, fit
 from ssgan_core.training.parallel import processes, rank
-from ssgan_core.training.recipes import RECIPES, find_recipe
+from ssgan_core.training.recipes import ALL, find_recipe
 
 
 class TrainSettings(PhotoSettings):
@@ -29,7 +29,7 @@ class TrainSettings(PhotoSettings):
         for profile, values in SSGANSettings.PROFILES.items()
     }
     draws: Literal[1] = Field(1, description="one training; give another --seed for another draw")
-    recipe: Literal[tuple(RECIPES)] = Field("ssgan", description=", ".join(RECIPES))
+    recipe: Literal[tuple(ALL)] = Field("ssgan", description=", ".join(ALL))
     size: Literal[tuple(LADDERS)] = Field(None, description="side of an image in pixels")
     generator_width: int = Field(None, ge=16, le=1024, description="generator's first channels")
     steps: int | None = Field(

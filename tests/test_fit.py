@@ -17,7 +17,7 @@ from ssgan_core.training.evaluate import PhotoData, evaluation_model, generate, 
 from ssgan_core.training.fit import fit
 from ssgan_core.training.hardware import Hardware
 from ssgan_core.training.photos import make_learner, set_learning_rate, untracked_statistics
-from ssgan_core.training.recipes import RECIPES, find_recipe
+from ssgan_core.training.recipes import ALL, find_recipe
 from ssgan_core.training.watch import COLLAPSED, variety
 
 SIZES = {"width": 8, "generator_width": 32, "rounds": 3}
@@ -32,7 +32,7 @@ def weights(run) -> torch.Tensor:
     return torch.cat([p.detach().flatten() for p in run.learner.classifier.parameters()])
 
 
-@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize("name", ALL)
 def test_every_recipe_learns_an_easy_problem(data, name):
     recipe = find_recipe(name)
     run = fit(replace(recipe, unlabeled_batch=16), data, 12, **SIZES)

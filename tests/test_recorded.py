@@ -2,12 +2,14 @@
 
 import json
 
+import pandas as pd
 import pytest
 
 from book import record
 from book.discover import BuildError
 from ssgan_core.errors import InputError
 from ssgan_core.recorded import compare_recorded, read_recorded
+from ssgan_core.results import format_ci, paired_gain
 from ssgan_core.train import main as train
 from ssgan_core.train_digits import main as train_digits
 
@@ -23,22 +25,32 @@ def runs(tmp_path_factory):
     return folder
 
 
-def test_runs_are_read_back_with_settings_values_and_origin(runs):
+def test_trainings_are_read_back_with_settings_values_and_origin(runs):
     frame = read_recorded(runs)
-    assert frame.method.tolist() == ["feature_matching", "supervised"] * 2
-    assert frame.seed.tolist() == [0, 0, 2, 2]
+    assert frame.method.tolist() == (["feature_matching"] * 2 + ["supervised"] * 2) * 2
+    assert frame.seed.tolist() == [0, 1, 0, 1, 2, 3, 2, 3]
     metrics = json.loads((runs / "2/metrics.json").read_text())
-    assert frame["last"].iloc[2] == metrics["values"]["feature_matching"]["last"]
-    assert frame.device.iloc[2] == metrics["device"]
+    assert frame["last"].tolist()[4:6] == metrics["values"]["feature_matching"]["last"]
+    assert frame.device[4] == metrics["device"] and frame.steps[4] == 20
 
 
-def test_runs_that_differ_in_seed_are_one_row(runs):
+def test_trainings_that_differ_in_seed_are_one_row(runs):
     frame = read_recorded(runs)
     table = compare_recorded(frame, ["method", "steps"])
     assert table.index.tolist() == [("feature_matching", 20), ("supervised", 20)]
     assert table.runs.tolist() == [4, 4]
-    mean = 100 * frame["last"].iloc[0::2].explode().astype(float).mean()
-    assert table["test accuracy"].iloc[0].startswith(f"{mean:.1f} ± ")
+    accuracies = frame[frame.method == "supervised"]["last"]
+    assert table["test accuracy"].iloc[1] == format_ci(accuracies)
+
+
+def test_a_gain_compares_trainings_of_the_same_seeds(runs):
+    frame = read_recorded(runs)
+    gan, alone = (frame[frame.method == m] for m in ("feature_matching", "supervised"))
+    shuffled = pd.concat([gan, alone.sample(frac=1, random_state=0)])
+    table = compare_recorded(shuffled, against="supervised")["against supervised"]
+    assert table["feature_matching"] == paired_gain(gan["last"], alone["last"])[0]
+    assert table["supervised"] == "–"
+    assert compare_recorded(frame, against="none")["against none"].tolist() == ["–", "–"]
 
 
 def test_nothing_recorded_is_an_empty_frame(tmp_path):

@@ -126,10 +126,27 @@ RECIPES = {
         COMPLEMENT,
     )
 }
+# What `ssgan` is without one of its parts; without the generator it is `ssgan-minus-gan`, without
+# consistency `feature-matching`.
+WITHOUT = {
+    "matching": ("a generator that wants its images called real", {"feature_matching": False}),
+    "augmentation": ("no augmentation but in the strong view", {"augment": None}),
+    "confidence": ("every guess a label, sure or not", {"confidence": 0.0}),
+    "averaging": ("the weights of the last step", {"ema": None}),
+    "schedule": ("a constant learning rate", {"cosine": False}),
+    "fresh-statistics": ("the running batch-norm statistics", {"fresh_statistics": False}),
+}
+ABLATIONS = {
+    f"ssgan-minus-{part}": replace(
+        SSGAN, name=f"ssgan-minus-{part}", about=f"`ssgan` with {about}", **changes
+    )
+    for part, (about, changes) in WITHOUT.items()
+}
+ALL = RECIPES | ABLATIONS
 
 
 def find_recipe(name: str) -> Recipe:
     """The recipe of that name; InputError names those there are."""
-    if name not in RECIPES:
-        raise InputError(f"recipe {name!r} is unknown; accepted: {', '.join(RECIPES)}")
-    return RECIPES[name]
+    if name not in ALL:
+        raise InputError(f"recipe {name!r} is unknown; accepted: {', '.join(ALL)}")
+    return ALL[name]

@@ -2,7 +2,7 @@
 
 import torch
 
-from ssgan_core.data.augment import augment
+from ssgan_core.data.augment import augment, quarter_turns
 
 
 def test_strength_zero_only_flips():
@@ -43,3 +43,12 @@ def test_the_seed_decides():
     first = augment(images)
     torch.manual_seed(5)
     assert torch.equal(first, augment(images))
+
+
+def test_quarter_turns_can_be_undone_and_come_equally_often():
+    images = torch.rand(8, 3, 6, 6)
+    turned, turns = quarter_turns(images)
+    assert turns.bincount().tolist() == [2, 2, 2, 2]
+    for image, result, k in zip(images, turned, turns.tolist(), strict=True):
+        assert torch.equal(torch.rot90(result, -k, (1, 2)), image)
+    assert not torch.equal(turned[1], images[1])

@@ -184,6 +184,36 @@ def test_a_collapsed_generator_is_reported(data, monkeypatch):
     assert variety(data.images[:20], data.images[20:]) > COLLAPSED
 
 
+def test_the_averaged_weights_are_the_teacher_and_only_look(data):
+    """Weak views are labeled by them; neither they nor any batch-norm statistics change by it."""
+    torch.manual_seed(0)
+    learner = make_learner(find_recipe("ssgan"), 32, 8, 32, 2, Hardware(torch.device("cpu"), False))
+    torch.nn.init.zeros_(learner.ema.module.fc.weight)
+    learner.ema.module.fc.bias.data = torch.tensor([1.0, 2.0])
+    before = {name: v.clone() for name, v in learner.ema.state_dict().items()}
+    logits = learner.weak_logits(learner.images(data.images[:6]))
+    assert torch.equal(logits, torch.tensor([[1.0, 2.0]]).expand(6, -1))
+    changed = [n for n, v in learner.ema.state_dict().items() if not torch.equal(before[n], v)]
+    assert not [name for name in changed if not name.endswith("num_batches_tracked")]
+
+
+def test_telling_turns_teaches_the_features(data):
+    """The second task is learned: its loss falls below chance, log 4, on images with a top."""
+    torch.manual_seed(0)
+    recipe = replace(find_recipe("ssgan-minus-gan"), augment=None, learning_rate=3e-3)
+    learner = make_learner(recipe, 32, 8, 32, 2, Hardware(torch.device("cpu"), False))
+    images = torch.linspace(-1, 1, 32)[:, None].expand(16, 3, 32, 32) + 0.1 * torch.randn(
+        16, 1, 1, 1
+    )
+    first = learner.turn_loss(images)
+    for _ in range(12):
+        learner.optimizer.zero_grad()
+        learner.turn_loss(images).backward()
+        learner.optimizer.step()
+    assert learner.turn_loss(images) < 0.5 < first
+    assert learner.classifier.fc.weight.grad is None
+
+
 def test_weak_views_label_strong_ones_where_they_are_sure():
     weak = torch.tensor([[0.0, 4.0], [1.0, 1.5]], requires_grad=True)
     strong = torch.zeros(2, 2, requires_grad=True)

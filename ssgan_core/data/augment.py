@@ -45,6 +45,18 @@ def augment(images: Tensor, strength: float = 1.0) -> Tensor:
     return (moved - mean) * contrast + mean + brightness
 
 
+def quarter_turns(images: Tensor) -> tuple[Tensor, Tensor]:
+    """Images turned by 0, 90, 180 and 270 degrees in turn, and by how many quarters each was.
+
+    Shapes: images (B, C, S, S) → the same shape, turns (B,) of 0 to 3.
+    """
+    turns = torch.arange(len(images), device=images.device) % 4
+    turned = torch.empty_like(images)
+    for k in range(4):
+        turned[k::4] = torch.rot90(images[k::4], k, (2, 3))
+    return turned, turns
+
+
 def augment_strongly(images: Tensor, strength: float = 2.0) -> Tensor:
     """`augment`, then another tint for each image and a gray square over a part of it.
 

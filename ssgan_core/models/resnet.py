@@ -12,10 +12,15 @@ class ResNet18(nn.Module):
     interchangeable. `stem="small"`, a 3×3 convolution of stride 2 without the max pooling, loses
     half as much resolution: for images of 32 to 64 px.
 
+    `turns` adds a second linear layer on the same features, of 4 outputs, by which quarter turn
+    an image was rotated (Gidaris et al. 2018, arXiv:1803.07728).
+
     Shapes: images (B, 3, S, S) → logits (B, classes), features (B, 8 · width).
     """
 
-    def __init__(self, classes: int = 2, width: int = 64, stem: str = "imagenet"):
+    def __init__(
+        self, classes: int = 2, width: int = 64, stem: str = "imagenet", turns: bool = False
+    ):
         super().__init__()
         if stem == "imagenet":
             self.conv1 = nn.Conv2d(3, width, 7, stride=2, padding=3, bias=False)
@@ -31,6 +36,7 @@ class ResNet18(nn.Module):
         self.layer4 = _stage(4 * width, 8 * width, stride=2)
         self.avgpool = nn.AdaptiveAvgPool2d(1)
         self.fc = nn.Linear(8 * width, classes)
+        self.turns = nn.Linear(8 * width, 4) if turns else None
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from ssgan_core import losses
-from ssgan_core.data.augment import augment, augment_strongly
+from ssgan_core.data.augment import augment, augment_strongly, quarter_turns
 from ssgan_core.data.decode import to_range
 from ssgan_core.models.generator import Generator
 from ssgan_core.models.resnet import ResNet18
@@ -67,9 +67,20 @@ class Learner:
 
     @torch.no_grad()
     def weak_logits(self, images: Tensor) -> Tensor:
-        """Logits of images flipped and hardly changed, by which they are labeled."""
-        with untracked_statistics(self.classifier):
-            return self.classifier(augment(images, WEAK))[0]
+        """Logits of images flipped and hardly changed, by which they are labeled.
+
+        The averaged weights give them where there are any: a mean teacher (Tarvainen and Valpola
+        2017, arXiv:1703.01780).
+        """
+        teacher = self.ema.module if self.ema else self.classifier
+        with untracked_statistics(teacher):
+            return teacher(augment(images, WEAK))[0]
+
+    def turn_loss(self, images: Tensor) -> Tensor:
+        """How badly the classifier tells by which quarter turn each image was rotated."""
+        turned, turns = quarter_turns(self.transform(images))
+        _, features = self.classify(turned)
+        return losses.labeled_loss(self.classifier.turns(features), turns)
 
     def real_loss(self, logits: Tensor) -> Tensor:
         """How little these images are taken for real."""
@@ -96,7 +107,8 @@ def make_learner(
 ) -> Learner:
     """Networks and optimizers of a recipe; weights come from PyTorch's global generator."""
     stem = recipe.stem or ("imagenet" if size > 64 else "small")
-    classifier = hardware.place(synchronized(ResNet18(classes + recipe.explicit, width, stem)))
+    network = ResNet18(classes + recipe.explicit, width, stem, turns=recipe.rotation > 0)
+    classifier = hardware.place(synchronized(network))
     generator = None
     if recipe.gan:
         generator = hardware.place(synchronized(Generator(size, width=generator_width)))
@@ -146,8 +158,9 @@ def ssgan_step(
 
     The classifier learns the labels, raises log Z on real images and lowers it on generated
     ones. Where the recipe asks for consistency, it also has to give a strongly changed view of
-    an unlabeled image the class that it is sure to see in a weakly changed one. Labeled,
-    unlabeled and generated images pass through it separately.
+    an unlabeled image the class that its averaged weights are sure to see in a weakly changed
+    one; where it asks for rotation, to tell how an unlabeled image was turned. Labeled, unlabeled
+    and generated images pass through it separately.
     """
     recipe = learner.recipe
     real = learner.images(unlabeled)
@@ -160,6 +173,8 @@ def ssgan_step(
             weak_logits = learner.weak_logits(real)
             term = losses.consistency(weak_logits, real_logits, recipe.confidence)
             terms["consistency"] = recipe.consistency * term
+        if recipe.rotation:
+            terms["rotation"] = recipe.rotation * learner.turn_loss(real)
         if recipe.entropy:
             terms["entropy"] = recipe.entropy * losses.conditional_entropy(real_logits)
         if recipe.gan:

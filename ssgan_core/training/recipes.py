@@ -13,8 +13,9 @@ class Recipe:
     gives "generated" a logit of its own, the (K+1)-th. `feature_matching` is the generator's loss
     instead of the adversarial one; `pull_away` weighs the term that keeps its images apart.
     `consistency` weighs FixMatch's term on unlabeled images: a weak view's class, where its
-    probability reaches `confidence`, teaches a view changed with strength `strong`. `entropy`
-    weighs the conditional entropy on unlabeled images.
+    probability reaches `confidence`, teaches a view changed with strength `strong`. `rotation`
+    weighs a second task on unlabeled images, to tell by which quarter turn each was rotated;
+    `entropy` weighs the conditional entropy on them.
 
     `labeled_batch=None` takes all labeled images in every step. `augment` is the strength of
     `ssgan_core.data.augment`; None leaves the images as they are. `ema` is the decay of the
@@ -31,6 +32,7 @@ class Recipe:
     consistency: float = 0.0
     confidence: float = 0.95
     strong: float = 2.0
+    rotation: float = 0.0
     entropy: float = 0.0
     unlabeled_weight: float = 1.0
     optimizer: str = "adam"
@@ -48,7 +50,7 @@ class Recipe:
     @property
     def unlabeled(self) -> bool:
         """Whether a loss looks at unlabeled images."""
-        return self.gan or self.consistency > 0 or self.entropy > 0
+        return self.gan or max(self.consistency, self.rotation, self.entropy) > 0
 
 
 ARTICLE = Recipe(
@@ -90,8 +92,9 @@ FEATURE_MATCHING = replace(
 SSGAN = replace(
     FEATURE_MATCHING,
     name="ssgan",
-    about="ours: labels, a generator that matches features, consistency of two views",
+    about="ours: labels, a generator that matches features, consistency of two views, rotation",
     consistency=1.0,
+    rotation=1.0,
 )
 MINUS_GAN = replace(
     SSGAN,
@@ -126,9 +129,10 @@ RECIPES = {
         COMPLEMENT,
     )
 }
-# What `ssgan` is without one of its parts; without the generator it is `ssgan-minus-gan`, without
-# consistency `feature-matching`.
+# What `ssgan` is without one of its parts; without the generator it is `ssgan-minus-gan`.
 WITHOUT = {
+    "rotation": ("no quarter turns to tell", {"rotation": 0.0}),
+    "consistency": ("no consistency of two views", {"consistency": 0.0}),
     "matching": ("a generator that wants its images called real", {"feature_matching": False}),
     "augmentation": ("no augmentation but in the strong view", {"augment": None}),
     "confidence": ("every guess a label, sure or not", {"confidence": 0.0}),

@@ -14,8 +14,8 @@ def read_recorded(folder: Path) -> pd.DataFrame:
     """One row for each training that a `metrics.json` below a folder tells of, by their paths.
 
     Columns are the settings (`seed` that of this repetition), `method`, its values (`last`,
-    `best`, …) and where it comes from: `data`, `device`, `git`, `finished`, `minutes` of the run.
-    No such folder, or an empty one, gives an empty frame.
+    `best`, `minutes` of training, …) and where it comes from: `data`, `device`, `git`,
+    `finished`. No such folder, or an empty one, gives an empty frame.
 
     Raises
     ------
@@ -27,7 +27,7 @@ def read_recorded(folder: Path) -> pd.DataFrame:
         try:
             metrics = json.loads(path.read_text(encoding="utf-8"))
             origin = {name: metrics[name] for name in ("device", "git", "finished")}
-            origin |= {"data": metrics["data"]["name"], "minutes": metrics["wall_s"] / 60}
+            origin |= {"data": metrics["data"]["name"]}
             for method, values in metrics["values"].items():
                 for i in range(len(values["last"])):
                     one = {name: repetitions[i] for name, repetitions in values.items()}

@@ -74,7 +74,8 @@ def train(settings: TrainSettings) -> Fit:
         save_model(folder / "model.pt", done, data)
         columns = done.history.to_dict("list")
         values = {key: [value] for key, value in done.test.items()}
-        run.finish({recipe.name: values | {"validation": [columns["validation"]]}})
+        values |= {"validation": [columns["validation"]], "minutes": [columns["seconds"][-1] / 60]}
+        run.finish({recipe.name: values})
         write_json(folder / "history.json", columns)
         checkpoint.unlink(missing_ok=True)
         tell(f"test accuracy {done.test['last']:.1%}; {folder}/model.pt, {folder}/metrics.json")

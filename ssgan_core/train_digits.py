@@ -39,7 +39,12 @@ def train_digits(settings: TrainDigitsSettings) -> dict[str, dict[str, list[floa
     for recipe in (gan, alone):
         path = run.checkpoint(f"{settings.key}-{recipe.method}.pt")
         done = train(digits, rows, recipe, settings.seed, path, looks=20, progress=tell)
-        values[recipe.method] = {"last": done.accuracy, "last_raw": done.last_accuracy}
+        minutes = done.seconds / 60 / settings.draws
+        values[recipe.method] = {
+            "last": done.accuracy,
+            "last_raw": done.last_accuracy,
+            "minutes": [minutes] * settings.draws,
+        }
         history[recipe.method] = done.history
     write_json(folder / "history.json", history)
     run.finish(values)

@@ -17,7 +17,7 @@ from ssgan_core.training.evaluate import PhotoData, evaluation_model, generate, 
 from ssgan_core.training.fit import fit
 from ssgan_core.training.hardware import Hardware
 from ssgan_core.training.photos import make_learner, set_learning_rate, untracked_statistics
-from ssgan_core.training.recipes import ALL, find_recipe
+from ssgan_core.training.recipes import ALL, find_recipe, settings_table
 from ssgan_core.training.watch import COLLAPSED, variety
 
 SIZES = {"width": 8, "generator_width": 32, "rounds": 3}
@@ -234,3 +234,10 @@ def test_an_empty_split_is_named(data):
 def test_an_unknown_recipe_is_refused_by_name():
     with pytest.raises(InputError, match="'magic' is unknown; accepted: article, supervised,"):
         find_recipe("magic")
+
+
+def test_the_table_of_recipes_shows_only_what_differs():
+    table = settings_table(["ssgan", "ssgan-minus-rotation"])
+    assert table.index.tolist() == ["rotation"]
+    assert table.loc["rotation"].tolist() == [find_recipe("ssgan").rotation, 0.0]
+    assert "learning_rate" in settings_table(["ssgan"]).index

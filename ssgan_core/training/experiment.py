@@ -75,7 +75,7 @@ class SSGANSettings(PhotoSettings):
         "smoke": {"draws": 1, "size": 32, "width": 8, "generator_width": 32, "pets": 200,
                   "rounds": 2, "steps": 4},
         "quick": {"draws": 3, "size": 32, "width": 16, "generator_width": 128, "pets": 4000,
-                  "rounds": 6, "steps": 240},
+                  "rounds": 6, "steps": 200},
         "full": {"draws": 3, "size": 128, "width": 64, "generator_width": 512, "pets": 24000,
                  "rounds": 40, "steps": 15000},
     }  # fmt: skip

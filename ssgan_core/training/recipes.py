@@ -1,6 +1,9 @@
 """Named recipes: each a few settings over one training loop."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+
+import pandas as pd
 
 from ssgan_core.errors import InputError
 
@@ -94,7 +97,7 @@ SSGAN = replace(
     name="ssgan",
     about="ours: labels, a generator that matches features, consistency of two views, rotation",
     consistency=1.0,
-    rotation=1.0,
+    rotation=0.2,
 )
 MINUS_GAN = replace(
     SSGAN,
@@ -154,3 +157,10 @@ def find_recipe(name: str) -> Recipe:
     if name not in ALL:
         raise InputError(f"recipe {name!r} is unknown; accepted: {', '.join(ALL)}")
     return ALL[name]
+
+
+def settings_table(names: Sequence[str]) -> pd.DataFrame:
+    """The settings in which recipes differ, a column each; all settings of a single one."""
+    table = pd.DataFrame({name: asdict(find_recipe(name)) for name in names}, dtype=object)
+    table = table.drop(["name", "about"])
+    return table[table.astype(str).nunique(axis=1) > 1] if len(names) > 1 else table

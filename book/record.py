@@ -4,6 +4,7 @@ python -m book.record cats-and-dogs --photos PATH
 """
 
 import argparse
+import os
 import subprocess
 import sys
 import tomllib
@@ -25,18 +26,19 @@ def experiments(root: Path) -> dict[str, dict[str, Any]]:
 def commands(
     root: Path, name: str, data: str | None, more: Sequence[str] = ()
 ) -> dict[Path, list[str]]:
-    """Folder and command line of every run of an experiment; `more` goes behind each."""
+    """Folder and command line, from `root`, of every run of an experiment, with `more` behind."""
     experiment = experiments(root)[name]
     each = experiment["each"]
     found = {}
     for values in product(*each.values()):
         options = experiment["options"] | dict(zip(each, values, strict=True))
         if "data" in experiment:
-            options[experiment["data"]] = str(Path(data).resolve())
+            options[experiment["data"]] = os.path.relpath(data, root)
         folder = root / "book/recorded" / name / "-".join(Path(str(v)).stem for v in values)
         words = [word for key, value in options.items() for word in (f"--{key}", str(value))]
         module = [sys.executable, "-m", experiment["command"]]
-        found[folder] = [*module, *words, "--out", str(folder), *more]
+        out = folder.relative_to(root).as_posix()
+        found[folder] = [*module, *words, "--out", out, *more]
     return found
 
 

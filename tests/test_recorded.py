@@ -117,7 +117,7 @@ def test_every_experiment_is_a_command_that_is_accepted(name, tmp_path, monkeypa
     assert len(lines) > 1
     for folder, (_, _, module, *options) in lines.items():
         assert modules[module](options) == 0
-        assert seen[-1].out == str(folder)
+        assert record.ROOT / seen[-1].out == folder
     assert len({settings.key for settings in seen}) == len(lines)
 
 

@@ -199,7 +199,10 @@ def _git_commit() -> str:
         ).stdout.strip()
 
     try:
-        return git("rev-parse", "--short=12", "HEAD") + ("+changes" if git("status", "-s") else "")
+        changes = git(
+            "status", "-s", "--", ".", ":!book/recorded"
+        )  # what is being recorded is none
+        return git("rev-parse", "--short=12", "HEAD") + ("+changes" if changes else "")
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
 

@@ -2,13 +2,23 @@
 
 import json
 import math
+import subprocess
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 
-from ssgan_core.results import Run, format_ci, mean_ci, paired_gain, wilson_ci, write_json
+from ssgan_core import results
+from ssgan_core.results import (
+    Run,
+    format_ci,
+    mean_ci,
+    paired_gain,
+    provenance,
+    wilson_ci,
+    write_json,
+)
 from ssgan_core.settings import Settings
 
 DATA = {"name": "made up", "checksum": "abc"}
@@ -81,3 +91,22 @@ def test_a_paired_gain_is_told_with_its_interval_and_what_it_allows_to_say():
 def test_series_are_paired_by_place_not_by_label():
     values = pd.Series([0.8, 0.9], index=["a", "a"]), pd.Series([0.7, 0.7], index=["b", "b"])
     assert paired_gain(*values)[0].startswith("+15.0 ± ")
+
+
+def test_the_commit_is_named_and_marked_where_the_code_has_changed(tmp_path, monkeypatch):
+    def git(*words):
+        identity = ["-c", "user.name=a", "-c", "user.email=a@b"]
+        subprocess.run(["git", *identity, *words], cwd=tmp_path, check=True, capture_output=True)
+
+    monkeypatch.setattr(results, "project_root", lambda: tmp_path)
+    assert provenance()["git"] == "unknown"
+    (tmp_path / "code.py").write_text("a = 1")
+    git("init")
+    git("add", ".")
+    git("commit", "-m", "first")
+    (tmp_path / "book/recorded").mkdir(parents=True)
+    (tmp_path / "book/recorded/metrics.json").write_text("{}")
+    commit = provenance()["git"]
+    assert len(commit) == 12 and "+" not in commit
+    (tmp_path / "code.py").write_text("a = 2")
+    assert provenance()["git"] == f"{commit}+changes"

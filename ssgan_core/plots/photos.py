@@ -101,7 +101,7 @@ def adversarial_curves(run: Fit) -> Figure:
     history = run.history
     terms = [
         term
-        for term in ("labeled", "real", "fake", "generator", "consistency", "entropy")
+        for term in ("labeled", "real", "fake", "generator", "consistency", "rotation", "entropy")
         if term in history
     ]
     for term, color in zip(terms, PALETTE, strict=False):

@@ -28,7 +28,7 @@ def key_of(chapter: Chapter, parameters: dict[str, Any]) -> str:
         },
     }
     if any("read_recorded(" in text for _, text, _ in source):
-        inputs["recorded"] = _digests(root, (root / "book/recorded").rglob("*.json"))
+        inputs["recorded"] = _digests(root, (root / "book/recorded").rglob("metrics.json"))
     if "labeled_set" in chapter.parameters:
         inputs["labeled_sets"] = _digests(root, (root / "notebooks/labeled_sets").glob("*.csv"))
     return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()[:16]

@@ -61,12 +61,22 @@ def record(root: Path, name: str, data: str | None, more: Sequence[str] = ()) ->
             print(f"{folder.relative_to(root)}: recorded", flush=True)
             continue
         print(f"{folder.relative_to(root)}: {' '.join(command[1:])}", flush=True)
-        if status := subprocess.run(command, cwd=root).returncode:
+        if status := _run(command, root):
             raise BuildError(f"{folder.relative_to(root)}: the run ended with status {status}")
 
 
+def _run(command: Sequence[str], root: Path) -> int:
+    """Exit status of a command that gets the time to save what it has at Ctrl-C."""
+    process = subprocess.Popen(command, cwd=root)
+    try:
+        return process.wait()
+    except KeyboardInterrupt:  # the terminal has sent it to both; `subprocess.run` would kill it
+        process.wait()
+        raise
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command: 0 where all runs are recorded, else 1."""
+    """The command: 0 where all runs are recorded, 130 stopped by Ctrl-C, else 1."""
     parser = argparse.ArgumentParser(
         prog="python -m book.record", description=__doc__, allow_abbrev=False
     )
@@ -80,6 +90,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BuildError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("\ninterrupted; the same command goes on from here", file=sys.stderr)
+        return 130
     return 0
 
 

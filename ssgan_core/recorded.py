@@ -54,7 +54,9 @@ def compare_recorded(
     for key, group in runs.groupby(list(by), sort=False):
         row = dict(zip(by, key, strict=True)) | {"test accuracy": format_ci(group["last"])}
         if against:
-            row[f"against {against}"] = _gain(group.set_index("seed")["last"], others)
+            itself = (group.method == against).all()
+            gain = "–" if itself else _gain(group.set_index("seed")["last"], others)
+            row[f"against {against}"] = gain
         rows.append(
             row
             | {
@@ -69,8 +71,6 @@ def compare_recorded(
 
 
 def _gain(accuracies: pd.Series, others: pd.Series) -> str:
-    """The gain over others, both indexed by seed; a dash where they share no seed, or are one."""
+    """The gain over others, both indexed by seed; a dash where they share no seed."""
     both = pd.concat([accuracies, others], axis=1, join="inner")
-    if both.empty or accuracies.equals(others):
-        return "–"
-    return paired_gain(*both.to_numpy().T)[0]
+    return "–" if both.empty else paired_gain(*both.to_numpy().T)[0]

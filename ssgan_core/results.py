@@ -199,9 +199,7 @@ def _git_commit() -> str:
         ).stdout.strip()
 
     try:
-        changes = git(
-            "status", "-s", "--", ".", ":!book/recorded"
-        )  # what is being recorded is none
+        changes = git("status", "-s", "--", ".", ":!book/recorded")  # may be where this is written
         return git("rev-parse", "--short=12", "HEAD") + ("+changes" if changes else "")
     except (OSError, subprocess.CalledProcessError):
         return "unknown"

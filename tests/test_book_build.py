@@ -162,6 +162,21 @@ def test_the_key_changes_with_what_the_chapter_depends_on_and_nothing_else(root,
     assert len(seen) == 7
 
 
+def test_recorded_runs_count_for_the_chapters_that_read_them(root):
+    def record(name):
+        folder = root / "book/recorded" / name
+        folder.mkdir(parents=True)
+        (folder / "metrics.json").write_text("{}")
+
+    before = key(root)
+    record("a")
+    assert key(root) == before
+    write_chapter(root, "01_first", "read_recorded('book/recorded')")
+    reads = key(root)
+    record("b")
+    assert key(root) != reads
+
+
 def test_code_that_does_not_parse_is_named_before_anything_runs(root):
     write_chapter(root, "01_first", "def broken(:")
     with pytest.raises(BuildError, match=r"01_first: invalid syntax: def broken\(:"):

@@ -1,6 +1,11 @@
 """Recorded runs: made one after another by a command, read back as tables."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 
 import pandas as pd
 import pytest
@@ -51,6 +56,11 @@ def test_a_gain_compares_trainings_of_the_same_seeds(runs):
     assert table["feature_matching"] == paired_gain(gan["last"], alone["last"])[0]
     assert table["supervised"] == "–"
     assert compare_recorded(frame, against="none")["against none"].tolist() == ["–", "–"]
+    twin = pd.concat([gan, gan.assign(method="twin")])
+    assert compare_recorded(twin, against="twin")["against twin"].tolist() == [
+        "+0.0 ± 0.0 points",
+        "–",
+    ]
 
 
 def test_nothing_recorded_is_an_empty_frame(tmp_path):
@@ -141,3 +151,31 @@ def test_an_experiment_is_recorded_once_and_a_failure_is_said(tmp_path, capfd):
         (folder / "metrics.json").write_text("{}")
     record.record(root, "tiny", str(root))
     assert capfd.readouterr().out.count(": recorded") == 2
+
+
+def test_ctrl_c_leaves_a_run_the_time_to_save(tmp_path):
+    """Both processes get the signal, as from a terminal; the child needs longer to end."""
+    (tmp_path / "slow.py").write_text(
+        "import pathlib, time\n"
+        "try:\n"
+        "    pathlib.Path('started').touch()\n"
+        "    time.sleep(60)\n"
+        "except KeyboardInterrupt:\n"
+        "    time.sleep(1)\n"
+        "    pathlib.Path('saved').touch()\n"
+    )
+    code = (
+        "import pathlib, sys; from book import record; "
+        f"record._run([sys.executable, 'slow.py'], pathlib.Path({str(tmp_path)!r}))"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code],
+        cwd=record.ROOT,
+        start_new_session=True,
+        stderr=subprocess.DEVNULL,
+    )
+    while not (tmp_path / "started").exists() and process.poll() is None:
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGINT)
+    assert process.wait(20) != 0
+    assert (tmp_path / "saved").exists()

@@ -40,13 +40,13 @@ def fill(root, names):
     return Path(root)
 
 
-def dark_and_bright(**splits):
-    """Dark and bright noise as two classes, 32 px: learnable at once; so many images a split."""
+def dark_and_bright(size=32, **splits):
+    """Dark and bright noise as two classes: learnable at once; so many images a split."""
     splits = splits or {"labeled": 20, "unlabeled": 130, "val": 40, "test": 50}
     torch.manual_seed(0)
     n = sum(splits.values())
     labels = np.arange(n) % 2
-    images = torch.randint(0, 150, (n, 3, 32, 32), dtype=torch.uint8)
+    images = torch.randint(0, 150, (n, 3, size, size), dtype=torch.uint8)
     images += torch.as_tensor(labels * 100, dtype=torch.uint8)[:, None, None, None]
     split = np.repeat(list(splits), list(splits.values()))
     table = pd.DataFrame({"path": [f"{i}.jpg" for i in range(n)], "label": labels, "split": split})

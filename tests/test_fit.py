@@ -16,7 +16,7 @@ from ssgan_core.training.checkpoint import load_checkpoint, save_checkpoint
 from ssgan_core.training.evaluate import PhotoData, evaluation_model, generate, probabilities
 from ssgan_core.training.fit import fit
 from ssgan_core.training.hardware import Hardware
-from ssgan_core.training.photos import make_learner, set_learning_rate, untracked_statistics
+from ssgan_core.training.photos import make_learner, set_schedule, untracked_statistics
 from ssgan_core.training.recipes import ALL, find_recipe, settings_table
 from ssgan_core.training.watch import COLLAPSED, variety
 
@@ -153,10 +153,44 @@ def test_learning_rate_follows_half_a_cosine(data):
     learner = make_learner(find_recipe("ssgan"), 32, 8, 32, 2, Hardware.detect())
     rates = []
     for progress in (0, 0.5, 1):
-        set_learning_rate(learner, progress)
+        set_schedule(learner, progress, step=0)
         rates.append(learner.generator_optimizer.param_groups[0]["lr"])
     base = learner.recipe.learning_rate
     assert rates == pytest.approx([base, base / 2, 0])
+
+
+def test_a_training_may_begin_with_smaller_images_and_judges_whole_ones():
+    recipe, sides = replace(find_recipe("ssgan"), small_first=0.5), []
+    learner = make_learner(recipe, 64, 8, 32, 2, Hardware.detect())
+    images, fake = torch.zeros(2, 3, 64, 64, dtype=torch.uint8), torch.zeros(2, 3, 64, 64)
+    for progress in (0.0, 0.5, 0.51, 1.0):
+        set_schedule(learner, progress, step=0)
+        assert learner.images(images).shape == learner.scaled(fake).shape
+        sides.append(learner.images(images).shape[-1])
+    assert sides == [32, 32, 64, 64]
+
+    at_32 = make_learner(recipe, 32, 8, 32, 2, Hardware.detect())
+    set_schedule(at_32, 0.0, step=0)
+    assert at_32.images(images).shape[-1] == 64, "images that are small already stay as they are"
+
+
+def test_rounds_with_smaller_images_are_never_the_best():
+    data = dark_and_bright(size=64)
+    recipe = replace(find_recipe("supervised-augmented"), small_first=0.9)
+    run = fit(recipe, data, 6, **SIZES)
+    assert run.best_step == 6 and run.learner.reduction == 1
+
+
+def test_averaged_weights_span_a_tenth_of_a_short_training():
+    learner = make_learner(find_recipe("ssgan"), 32, 8, 32, 2, Hardware.detect())
+    kept = []
+    for step in (8, 89, 10**5):
+        set_schedule(learner, 0.5, step)
+        averaged, current = [torch.ones(1)], [torch.zeros(1)]
+        learner.ema.multi_avg_fn(averaged, current, 1)
+        kept.append(averaged[0].item())
+    assert kept == pytest.approx([9 / 18, 90 / 99, learner.recipe.ema])
+
 
 
 def test_a_loss_that_is_not_a_number_stops_the_training(data, tmp_path, monkeypatch):

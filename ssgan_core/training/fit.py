@@ -30,7 +30,7 @@ from ssgan_core.training.parallel import agree, average, rank, share, world
 from ssgan_core.training.photos import (
     Learner,
     make_learner,
-    set_learning_rate,
+    set_schedule,
     ssgan_step,
     supervised_step,
 )
@@ -131,7 +131,7 @@ def fit(
     with graceful_stop() as stop:
         while progress() < 1 or log["rounds"] < rounds:  # time may run out while evaluating
             seed_step(seed, log["step"])
-            set_learning_rate(learner, progress())
+            set_schedule(learner, progress(), log["step"])
             labeled, unlabeled = next(batches)
             known = share(labeled.images), share(labeled.labels)
             if recipe.unlabeled:
@@ -149,6 +149,7 @@ def fit(
             )
             round_over = int(progress() * rounds + 1e-9) > log["rounds"]
             if round_over:
+                set_schedule(learner, progress(), log["step"])
                 _finish_round(learner, data, log, noise, pictures)
                 log["rounds"] = int(progress() * rounds + 1e-9)
                 log["seconds"] = agree(time.perf_counter() - started)[0]
@@ -214,7 +215,7 @@ def _finish_round(
     pool = "unlabeled" if recipe.unlabeled else "labeled"
     epoch = step * _batch_sizes(recipe, data)[pool] / len(data.photos.rows(pool))
     row = {"step": step, "epoch": epoch, "seconds": log["seconds"], "validation": validation}
-    if validation > log["best"]["validation"]:
+    if learner.reduction == 1 and validation > log["best"]["validation"]:
         weights = {name: value.clone() for name, value in model.state_dict().items()}
         log["best"] = {"step": step, "validation": validation, "weights": weights}
     if recipe.gan:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import avg_pool2d
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from ssgan_core import losses
@@ -24,6 +25,7 @@ from ssgan_core.training.recipes import Recipe
 
 BETAS = (0.5, 0.999)  # Adam's, as in DCGAN and the article
 WEAK = 0.25  # strength of the weak view's augmentation
+SMALLEST = 32  # side in pixels below which no recipe shrinks its images
 
 
 @dataclass
@@ -32,6 +34,7 @@ class Learner:
 
     `classify` and `imagine` are classifier and generator for passes whose gradient changes their
     own weights: the networks themselves or, in several processes, wrapped to share gradients.
+    Images of side `size` come out smaller by the factor `reduction`, which `set_schedule` sets.
     """
 
     recipe: Recipe
@@ -43,17 +46,26 @@ class Learner:
     optimizer: torch.optim.Optimizer
     generator_optimizer: torch.optim.Optimizer | None
     ema: AveragedModel | None
+    size: int
+    reduction: int = 1
 
     def images(self, batch: Tensor) -> Tensor:
-        """uint8 (B, 3, S, S) → float in the recipe's range, channels last, on the device."""
+        """uint8 (B, 3, S, S) → float in the recipe's range, channels last, on the device.
+
+        Their side is S, or S / reduction early in a training that begins with smaller images.
+        """
         batch = batch.to(self.hardware.device, non_blocking=True)
-        images = to_range(batch, self.recipe.pixel_range)
+        images = self.reduced(to_range(batch, self.recipe.pixel_range))
         return images.contiguous(memory_format=torch.channels_last)
 
     def scaled(self, generated: Tensor) -> Tensor:
-        """Images from tanh's range [−1, 1] to the recipe's, as real ones have it."""
+        """Images in tanh's range [−1, 1] as real ones come: in the recipe's range, and reduced."""
         low, high = self.recipe.pixel_range
-        return low + (generated + 1) * ((high - low) / 2)
+        return self.reduced(low + (generated + 1) * ((high - low) / 2))
+
+    def reduced(self, images: Tensor) -> Tensor:
+        """Images (B, 3, S, S) of the side that this stage of the training has."""
+        return images if self.reduction == 1 else avg_pool2d(images, self.reduction)
 
     def transform(self, images: Tensor) -> Tensor:
         """The recipe's augmentation of labeled images."""
@@ -136,9 +148,8 @@ def make_learner(
         torch.optim.Adam(generator.parameters(), recipe.learning_rate, BETAS, fused=fused)
         if generator
         else None,
-        AveragedModel(classifier, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema))
-        if recipe.ema
-        else None,
+        AveragedModel(classifier) if recipe.ema else None,
+        size,
     )
 
 
@@ -240,11 +251,23 @@ def untracked_statistics(network: nn.Module, active: bool = True) -> Iterator[No
             layer.momentum = momentum
 
 
-def set_learning_rate(learner: Learner, progress: float) -> None:
-    """Constant, or half a cosine from the recipe's rate to 0; `progress` from 0 to 1."""
-    rate = learner.recipe.learning_rate
-    if learner.recipe.cosine:
+def set_schedule(learner: Learner, progress: float, step: int) -> None:
+    """What changes in the course of a training; `progress` goes from 0 to 1.
+
+    The learning rate is constant, or half a cosine from the recipe's rate to 0. Images have half
+    their side up to `small_first` (smaller images first; Touvron et al. 2019, arXiv:1906.06423),
+    unless that is less than 32 pixels. The averaged weights span the last tenth of the steps so
+    far, and a fixed number of them once their decay has reached the recipe's.
+    """
+    recipe = learner.recipe
+    rate = recipe.learning_rate
+    if recipe.cosine:
         rate *= 0.5 * (1 + math.cos(math.pi * progress))
     for optimizer in (learner.optimizer, learner.generator_optimizer):
         for group in optimizer.param_groups if optimizer else ():
             group["lr"] = rate
+    early = progress <= recipe.small_first and recipe.small_first > 0
+    learner.reduction = 2 if early and learner.size >= 2 * SMALLEST else 1
+    if learner.ema:
+        decay = min(recipe.ema, (1 + step) / (10 + step))
+        learner.ema.multi_avg_fn = get_ema_multi_avg_fn(decay)

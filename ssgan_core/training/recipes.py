@@ -22,7 +22,8 @@ class Recipe:
 
     `labeled_batch=None` takes all labeled images in every step. `augment` is the strength of
     `ssgan_core.data.augment`; None leaves the images as they are. `ema` is the decay of the
-    averaged weights that are evaluated. `fresh_statistics` evaluates with batch-norm statistics
+    averaged weights that are evaluated, once training has gone on for long. `small_first` is the
+    share of the training whose images have half their side. `fresh_statistics` evaluates with batch-norm statistics
     re-estimated on real unlabeled images, and keeps generated images out of the running ones.
     """
 
@@ -47,7 +48,8 @@ class Recipe:
     stem: str | None = None
     pixel_range: tuple[float, float] = (-1.0, 1.0)
     augment: float | None = 1.0
-    ema: float | None = 0.98
+    ema: float | None = 0.999
+    small_first: float = 0.0
     fresh_statistics: bool = True
 
     @property
@@ -97,7 +99,8 @@ SSGAN = replace(
     name="ssgan",
     about="ours: labels, a generator that matches features, consistency of two views, rotation",
     consistency=1.0,
-    rotation=0.2,
+    rotation=1.0,
+    small_first=0.85,
 )
 MINUS_GAN = replace(
     SSGAN,
@@ -141,6 +144,7 @@ WITHOUT = {
     "confidence": ("every guess a label, sure or not", {"confidence": 0.0}),
     "averaging": ("the weights of the last step", {"ema": None}),
     "schedule": ("a constant learning rate", {"cosine": False}),
+    "small-first": ("images of the whole size from the start", {"small_first": 0.0}),
     "fresh-statistics": ("the running batch-norm statistics", {"fresh_statistics": False}),
 }
 ABLATIONS = {

@@ -4,6 +4,7 @@ python -m ssgan_core.train --recipe ssgan --photos PATH --size 64 --max-minutes 
 torchrun --nproc_per_node=4 -m ssgan_core.train --recipe ssgan --photos PATH --out my-run
 """
 
+import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,13 +17,13 @@ from ssgan_core.models.generator import LADDERS
 from ssgan_core.predict import save_model
 from ssgan_core.results import Run, write_json
 from ssgan_core.training.experiment import PhotoSettings, SSGANSettings, load_photos
-from ssgan_core.training.fit import Fit, fit
+from ssgan_core.training.fit import Fit, fit, sample_file
 from ssgan_core.training.parallel import processes, rank
 from ssgan_core.training.recipes import ALL, find_recipe
 
 
 class TrainSettings(PhotoSettings):
-    """Train one recipe once; write metrics.json, model.pt and generated samples to a folder."""
+    """Train one recipe once; write metrics.json, model.pt and generated images to a folder."""
 
     PROFILES: ClassVar = {
         profile: {name: value for name, value in values.items() if name not in ("draws", "steps")}
@@ -77,6 +78,10 @@ def train(settings: TrainSettings) -> Fit:
         values |= {"validation": [columns["validation"]], "minutes": [columns["seconds"][-1] / 60]}
         run.finish({recipe.name: values})
         write_json(folder / "history.json", columns)
+        if done.samples:
+            shutil.copy(
+                sample_file(folder / "samples", max(done.samples)), folder / "generated.png"
+            )
         checkpoint.unlink(missing_ok=True)
         tell(f"test accuracy {done.test['last']:.1%}; {folder}/model.pt, {folder}/metrics.json")
     return done

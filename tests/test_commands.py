@@ -37,7 +37,9 @@ def test_a_training_leaves_metrics_samples_and_a_model(trained):
     assert metrics["settings"]["steps"] == 4 and metrics["settings"]["recipe"] == "ssgan"
     assert 0 <= metrics["values"]["ssgan"]["last"][0] <= 1
     assert metrics["data"]["photos"] == 80
-    assert len(list((trained / "samples").glob("*.png"))) == 2
+    samples = sorted((trained / "samples").glob("*.png"))
+    assert len(samples) == 2
+    assert (trained / "generated.png").read_bytes() == samples[-1].read_bytes()
     assert not (trained / "checkpoint.pt").exists()
 
 

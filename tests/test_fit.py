@@ -192,7 +192,6 @@ def test_averaged_weights_span_a_tenth_of_a_short_training():
     assert kept == pytest.approx([9 / 18, 90 / 99, learner.recipe.ema])
 
 
-
 def test_a_loss_that_is_not_a_number_stops_the_training(data, tmp_path, monkeypatch):
     """In the second round: the checkpoint of the first stays, though one is due at every step."""
     step, path, calls = fit_module.supervised_step, tmp_path / "a.pt", []

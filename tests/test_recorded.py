@@ -13,6 +13,7 @@ import pytest
 from book import record
 from book.discover import BuildError
 from ssgan_core.errors import InputError
+from ssgan_core.plots.photos import recorded_curves
 from ssgan_core.recorded import compare_recorded, read_recorded
 from ssgan_core.results import format_ci, paired_gain
 from ssgan_core.train import main as train
@@ -61,6 +62,16 @@ def test_a_gain_compares_trainings_of_the_same_seeds(runs):
         "+0.0 ± 0.0 points",
         "–",
     ]
+
+
+def test_recorded_curves_are_the_runs_and_their_mean():
+    frame = pd.DataFrame(
+        {"method": ["ssgan", "ssgan", "other"], "validation": [[0.5, 0.7], [0.6, 0.9], [0.4, 0.5]]}
+    )
+    (axes,) = recorded_curves(frame).axes
+    *drawn, _chance = [list(line.get_ydata()) for line in axes.lines]
+    assert drawn == [[0.5, 0.7], [0.6, 0.9], [0.55, 0.8], [0.4, 0.5], [0.4, 0.5]]
+    assert list(axes.lines[0].get_xdata()) == [0.5, 1.0]
 
 
 def test_nothing_recorded_is_an_empty_frame(tmp_path):

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -68,6 +69,24 @@ def training_curves(fits: Mapping[str, Sequence[Fit]]) -> Figure:
     right.axhline(0.5, color=INK, linewidth=0.8, linestyle=":")
     right.yaxis.set_major_formatter("{x:.0%}")
     right.legend(fontsize=9)
+    return figure
+
+
+def recorded_curves(runs: pd.DataFrame) -> Figure:
+    """Validation accuracy through recorded trainings: a line a run, thick their mean.
+
+    `runs` as `read_recorded` gives them: its columns `method` and `validation`, a list a run.
+    """
+    figure, axes = plt.subplots(figsize=(7.2, 3.4))
+    for color, (name, group) in zip(PALETTE, runs.groupby("method", sort=False), strict=False):
+        values = np.array(group["validation"].tolist())
+        progress = np.arange(1, values.shape[1] + 1) / values.shape[1]
+        axes.plot(progress, values.T, color=color, linewidth=0.7, alpha=0.45)
+        axes.plot(progress, values.mean(0), color=color, linewidth=2.2, label=name)
+    axes.axhline(0.5, color=INK, linewidth=0.8, linestyle=":")
+    axes.set(xlabel="share of training", ylabel="validation accuracy", xlim=(0, 1))
+    axes.yaxis.set_major_formatter("{x:.0%}")
+    axes.legend(fontsize=9)
     return figure
 
 

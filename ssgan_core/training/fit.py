@@ -223,9 +223,14 @@ def _finish_round(
         row["variety"] = variety(samples, data.images[data.photos.rows("unlabeled")[:250]])
         if pictures and rank() == 0:
             pictures.mkdir(parents=True, exist_ok=True)
-            write_png(make_grid(samples, nrow=10), str(pictures / f"generated-{step:07d}.png"))
+            write_png(make_grid(samples, nrow=10), str(sample_file(pictures, step)))
     log["history"].append(row | means)
     log["sums"] = {}
+
+
+def sample_file(pictures: Path, step: int) -> Path:
+    """The image, in the folder `pictures`, of what the generator made after so many steps."""
+    return pictures / f"generated-{step:07d}.png"
 
 
 def _means(recipe: Recipe, log: dict[str, Any]) -> dict[str, float]:

@@ -21,10 +21,11 @@ class Recipe:
     `entropy` weighs the conditional entropy on them.
 
     `labeled_batch=None` takes all labeled images in every step. `augment` is the strength of
-    `ssgan_core.data.augment`; None leaves the images as they are. `ema` is the decay of the
-    averaged weights that are evaluated, once training has gone on for long. `small_first` is the
-    share of the training whose images have half their side. `fresh_statistics` evaluates with batch-norm statistics
-    re-estimated on real unlabeled images, and keeps generated images out of the running ones.
+    `ssgan_core.data.augment`; None leaves the images as they are. `ema` is the highest decay of
+    the averaged weights that are evaluated (see `set_schedule`); `small_first` is the share of the
+    training in which images have half their side. `fresh_statistics` evaluates with batch-norm
+    statistics re-estimated on real unlabeled images, and keeps generated images out of the running
+    ones.
     """
 
     name: str

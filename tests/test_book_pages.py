@@ -1,5 +1,6 @@
 """The built pages of a tiny book: the line about the run, placeholders, no network."""
 
+import json
 import re
 import shutil
 
@@ -26,7 +27,25 @@ RESULTS = """
 01_first | loss | what was not
 02_second | accuracy | another chapter
 ```
+
+```{recorded-results}
+```
 """
+EXPERIMENTS = """
+[long]
+about = "a long run"
+[never]
+about = "never run"
+"""
+
+
+def record(folder, accuracy):
+    """The metrics of a training that ended with this accuracy."""
+    folder.mkdir(parents=True)
+    values = {"ssgan": {"last": [accuracy], "minutes": [60.0]}}
+    origin = {"device": "a CPU", "git": "abc", "finished": "2026-01-01", "data": {"name": "dots"}}
+    metrics = origin | {"values": values, "settings": {"seed": 0}}
+    (folder / "metrics.json").write_text(json.dumps(metrics))
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +53,9 @@ def root(tmp_path_factory):
     root = make_root(tmp_path_factory.mktemp("book") / "root")
     with (root / "book/index.md").open("a") as index:
         index.write(RESULTS)
+    record(root / "book/recorded/long/0", 0.70)
+    record(root / "book/recorded/long/1", 0.72)
+    (root / "book/recorded/experiments.toml").write_text(EXPERIMENTS)
     build(root, "smoke", only="01")
     return root
 
@@ -68,6 +90,12 @@ def test_results_of_the_runs_are_shown_and_none_is_made_up(root):
         "another chapter +not run in this build",
     ):
         assert re.search(row, text)
+
+
+def test_recorded_runs_are_shown_and_none_is_made_up(root):
+    text = re.sub(r"<[^>]+>|\s+", " ", html(root, "index"))
+    assert re.search("a long run +ssgan +71.0 ± 12.7 % +2 +a CPU", text)
+    assert "never run" not in text
 
 
 def test_no_page_loads_anything_from_a_network(root):

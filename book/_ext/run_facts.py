@@ -2,11 +2,13 @@
 
 Beside each executed chapter lies its `metrics.json` (`book/chapters/NN_name.json`). From it come
 the line "how this page was run" under every chapter's title, the table of run times
-(`{run-times}`) and tables of results on other pages (`{run-results}`).
+(`{run-times}`) and tables of results on other pages (`{run-results}`). The trainings recorded under
+`book/recorded` have a table of their own (`{recorded-results}`).
 """
 
 import html
 import json
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -125,8 +127,31 @@ class RunResults(SphinxDirective):
         return [_table(rows, ["", "test accuracy", "run"])]
 
 
+class RecordedResults(SphinxDirective):
+    """Table of the recorded experiments: mean test accuracy of each method at the last step."""
+
+    def run(self) -> list[nodes.Node]:
+        from ssgan_core.recorded import read_recorded
+        from ssgan_core.results import format_ci
+
+        shelf = Path(self.env.srcdir) / "book/recorded"
+        self.env.note_reread()  # runs may have come that Sphinx does not know of
+        rows = []
+        for name, experiment in tomllib.loads(
+            (shelf / "experiments.toml").read_text(encoding="utf-8")
+        ).items():
+            runs = read_recorded(shelf / name)
+            groups = runs.groupby("method", sort=False) if len(runs) else ()
+            for method, group in groups:
+                accuracy, devices = format_ci(group["last"]), ", ".join(group.device.unique())
+                rows.append([experiment["about"], method, accuracy, str(len(group)), devices])
+        rows = rows or [["nothing has been recorded for this version of the book", *[""] * 4]]
+        return [_table(rows, ["experiment", "method", "test accuracy", "runs", "device"])]
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     app.add_directive("run-times", RunTimes)
     app.add_directive("run-results", RunResults)
+    app.add_directive("recorded-results", RecordedResults)
     app.connect("doctree-read", _add_banner)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -48,7 +48,8 @@ class Fit:
     `history` has one row a round: step, epoch, mean loss terms, validation accuracy, seconds, and
     with a generator the `variety` of its images. `test` has the test accuracy of three models:
     `last` (averaged weights where the recipe averages), `last_raw` (the weights of the last step)
-    and `best` (like `last`, at the round of the best validation accuracy, `best_step`).
+    and `best` (like `last`, at the round of the best validation accuracy, `best_step`; rounds that
+    were judged on smaller images, as `Recipe.small_first` has them, do not compete).
     `model` is the network of `last`, `probabilities` (T, K) what it says of the test images.
     `samples` maps a round's step to generated images (40, 3, S, S), uint8.
     """

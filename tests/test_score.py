@@ -58,4 +58,4 @@ def test_the_judge_puts_likely_images_before_unlikely_ones_and_reads_no_unknown_
     real, dark = judge(images[80:140]), judge(images[80:140:2].repeat(2, 1, 1, 1))
     black = judge(torch.zeros(60, 3, 32, 32, dtype=torch.uint8))
     assert real["distance"] < dark["distance"] < black["distance"]
-    assert real["recall"] > 0.8 > dark["recall"]
+    assert real["recall"] > 0.6 > 2 * dark["recall"]  # half of the kinds, so half at most

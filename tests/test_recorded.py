@@ -13,7 +13,7 @@ import pytest
 from book import record
 from book.discover import BuildError
 from ssgan_core.errors import InputError
-from ssgan_core.plots.photos import recorded_curves
+from ssgan_core.plots.photos import PALETTE, recorded_curves
 from ssgan_core.recorded import compare_recorded, read_recorded
 from ssgan_core.results import format_ci, paired_gain
 from ssgan_core.train import main as train
@@ -72,6 +72,12 @@ def test_recorded_curves_are_the_runs_and_their_mean():
     *drawn, _chance = [list(line.get_ydata()) for line in axes.lines]
     assert drawn == [[0.5, 0.7], [0.6, 0.9], [0.55, 0.8], [0.4, 0.5], [0.4, 0.5]]
     assert list(axes.lines[0].get_xdata()) == [0.5, 1.0]
+    (named,) = recorded_curves(frame, ["other", "absent", "ssgan"]).axes
+    assert [line.get_label() for line in named.lines if line.get_linewidth() > 2] == [
+        "other",
+        "ssgan",
+    ]
+    assert [line.get_color() for line in named.lines[:-1:3]] == [PALETTE[0], PALETTE[2]]
 
 
 def test_nothing_recorded_is_an_empty_frame(tmp_path):

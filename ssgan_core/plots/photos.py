@@ -72,14 +72,18 @@ def training_curves(fits: Mapping[str, Sequence[Fit]]) -> Figure:
     return figure
 
 
-def recorded_curves(runs: pd.DataFrame) -> Figure:
+def recorded_curves(runs: pd.DataFrame, names: Sequence[str] = ()) -> Figure:
     """Validation accuracy through recorded trainings: a line a run, thick their mean.
 
     `runs` as `read_recorded` gives them: its columns `method` and `validation`, a list a run.
+    Methods in `names` have the colors that figures of these names in this order give them.
     """
     figure, axes = plt.subplots(figsize=(7.2, 3.4))
-    for color, (name, group) in zip(PALETTE, runs.groupby("method", sort=False), strict=False):
-        values = np.array(group["validation"].tolist())
+    order = dict.fromkeys([*names, *runs["method"]])
+    for color, name in zip(PALETTE, order, strict=False):
+        values = np.array(runs.loc[runs["method"] == name, "validation"].tolist())
+        if not len(values):
+            continue
         progress = np.arange(1, values.shape[1] + 1) / values.shape[1]
         axes.plot(progress, values.T, color=color, linewidth=0.7, alpha=0.45)
         axes.plot(progress, values.mean(0), color=color, linewidth=2.2, label=name)

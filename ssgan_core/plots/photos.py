@@ -62,14 +62,19 @@ def training_curves(fits: Mapping[str, Sequence[Fit]]) -> Figure:
         for axes, term in ((left, "labeled"), (right, "validation")):
             values = np.array([run.history[term] for run in runs])
             progress = runs[0].history["step"] / runs[0].history["step"].max()
-            axes.plot(progress, values.T, color=color, linewidth=0.7, alpha=0.45)
-            axes.plot(progress, values.mean(0), color=color, linewidth=2.2, label=name)
+            _runs_and_mean(axes, progress, values, color, name)
     left.set(title="labeled loss", xlabel="share of training", ylim=(0, None))
     right.set(title="validation accuracy", xlabel="share of training")
     right.axhline(0.5, color=INK, linewidth=0.8, linestyle=":")
     right.yaxis.set_major_formatter("{x:.0%}")
     right.legend(fontsize=9)
     return figure
+
+
+def _runs_and_mean(axes: Axes, x, values: np.ndarray, color: str, name: str) -> None:
+    """Values (runs, points): a thin line a run, a thick one for their mean."""
+    axes.plot(x, values.T, color=color, linewidth=0.7, alpha=0.45)
+    axes.plot(x, values.mean(0), color=color, linewidth=2.2, label=name)
 
 
 def recorded_curves(runs: pd.DataFrame, names: Sequence[str] = ()) -> Figure:
@@ -85,8 +90,7 @@ def recorded_curves(runs: pd.DataFrame, names: Sequence[str] = ()) -> Figure:
         if not len(values):
             continue
         progress = np.arange(1, values.shape[1] + 1) / values.shape[1]
-        axes.plot(progress, values.T, color=color, linewidth=0.7, alpha=0.45)
-        axes.plot(progress, values.mean(0), color=color, linewidth=2.2, label=name)
+        _runs_and_mean(axes, progress, values, color, name)
     axes.axhline(0.5, color=INK, linewidth=0.8, linestyle=":")
     axes.set(xlabel="share of training", ylabel="validation accuracy", xlim=(0, 1))
     axes.yaxis.set_major_formatter("{x:.0%}")

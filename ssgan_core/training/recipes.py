@@ -101,7 +101,7 @@ SSGAN = replace(
     about="ours: labels, a generator that matches features, consistency of two views, rotation",
     consistency=1.0,
     rotation=1.0,
-    small_first=0.85,
+    small_first=0.7,
 )
 MINUS_GAN = replace(
     SSGAN,

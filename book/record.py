@@ -4,6 +4,7 @@ python -m book.record cats-and-dogs --photos PATH
 """
 
 import argparse
+import json
 import os
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from book.discover import BuildError
+from ssgan_core.recorded import settings_then
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -58,7 +60,9 @@ def record(root: Path, name: str, data: str | None, more: Sequence[str] = ()) ->
         raise BuildError(f"--{kind} is {data}; {name} needs the folder of data that it names")
     for folder, command in commands(root, name, data, more).items():
         if (folder / "metrics.json").exists():
-            print(f"{folder.relative_to(root)}: recorded", flush=True)
+            then = settings_then(json.loads((folder / "metrics.json").read_text("utf-8")))
+            changed = f" with {then}; to make it anew, delete the folder" if then else ""
+            print(f"{folder.relative_to(root)}: recorded{changed}", flush=True)
             continue
         print(f"{folder.relative_to(root)}: {' '.join(command[1:])}", flush=True)
         if status := _run(command, root):

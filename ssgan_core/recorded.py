@@ -1,13 +1,15 @@
 """Recorded results: the metrics of runs too long for a page, read back and set side by side."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from ssgan_core.errors import InputError
 from ssgan_core.results import format_ci, paired_gain
+from ssgan_core.training.recipes import ALL
 
 
 def read_recorded(folder: Path) -> pd.DataFrame:
@@ -15,7 +17,8 @@ def read_recorded(folder: Path) -> pd.DataFrame:
 
     Columns are the settings (`seed` that of this repetition), `method`, its values (`last`,
     `best`, `minutes` of training, …) and where it comes from: `data`, `device`, `git`,
-    `finished`. No such folder, or an empty one, gives an empty frame.
+    `finished`. No such folder, or an empty one, gives an empty frame. A recipe that has changed
+    since is another method, whose name tells what it had: `ssgan (small_first 0.85)`.
 
     Raises
     ------
@@ -28,10 +31,11 @@ def read_recorded(folder: Path) -> pd.DataFrame:
             metrics = json.loads(path.read_text(encoding="utf-8"))
             origin = {name: metrics[name] for name in ("device", "git", "finished")}
             origin |= {"data": metrics["data"]["name"]}
+            changed = f" ({then})" if (then := settings_then(metrics)) else ""
             for method, values in metrics["values"].items():
                 for i in range(len(values["last"])):
                     one = {name: repetitions[i] for name, repetitions in values.items()}
-                    one |= {"method": method, "seed": metrics["settings"]["seed"] + i}
+                    one |= {"method": method + changed, "seed": metrics["settings"]["seed"] + i}
                     rows.append(metrics["settings"] | one | origin)
         except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
             raise InputError(
@@ -39,6 +43,20 @@ def read_recorded(folder: Path) -> pd.DataFrame:
                 "what ssgan_core.train and ssgan_core.train_digits write"
             ) from error
     return pd.DataFrame(rows)
+
+
+def settings_then(metrics: Mapping[str, Any]) -> str:
+    """What the recipe of a recorded training had where today's is different, `ema 0.98, …`.
+
+    Empty where they agree, where the recipe is no longer there, and for other records.
+    """
+    recipe = ALL.get(metrics.get("settings", {}).get("recipe"))
+    then = metrics.get("recipe")
+    if not (recipe and then):
+        return ""
+    now = recipe.settings
+    names = [name for name in then | now if then.get(name) != now.get(name)]
+    return ", ".join(f"{name} {then.get(name)}" for name in names)
 
 
 def compare_recorded(

@@ -75,13 +75,17 @@ class Run:
         path.parent.mkdir(parents=True, exist_ok=True)
         return path
 
-    def finish(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """Write `metrics.json`, remove the checkpoints and return what was written."""
+    def finish(self, values: Mapping[str, Any], **more: Any) -> dict[str, Any]:
+        """Write `metrics.json`, remove the checkpoints and return what was written.
+
+        `more` is what else a file of this kind tells, in JSON's types.
+        """
         metrics = {
             "chapter": self.chapter,
             "profile": self.settings.profile,
             "values": _plain(values),
             "settings": self.settings.model_dump(),
+            **more,
             "data": self.data,
             **provenance(),
             "resumed": self.resumed,

@@ -76,7 +76,7 @@ def train(settings: TrainSettings) -> Fit:
         columns = done.history.to_dict("list")
         values = {key: [value] for key, value in done.test.items()}
         values |= {"validation": [columns["validation"]], "minutes": [columns["seconds"][-1] / 60]}
-        run.finish({recipe.name: values})
+        run.finish({recipe.name: values}, recipe=recipe.settings)
         write_json(folder / "history.json", columns)
         if done.samples:
             shutil.copy(

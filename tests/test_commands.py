@@ -13,6 +13,7 @@ from ssgan_core.predict import load_model
 from ssgan_core.predict import main as predict
 from ssgan_core.train import main as train
 from ssgan_core.training import fit as fit_module
+from ssgan_core.training.recipes import find_recipe
 
 TINY = shlex.split(
     "--profile smoke --size 32 --width 8 --generator-width 16 --labels 10 --rounds 2"
@@ -35,6 +36,7 @@ def trained(pets, tmp_path_factory):
 def test_a_training_leaves_metrics_samples_and_a_model(trained):
     metrics = json.loads((trained / "metrics.json").read_text())
     assert metrics["settings"]["steps"] == 4 and metrics["settings"]["recipe"] == "ssgan"
+    assert metrics["recipe"] == find_recipe("ssgan").settings
     assert 0 <= metrics["values"]["ssgan"]["last"][0] <= 1
     assert metrics["data"]["photos"] == 80
     samples = sorted((trained / "samples").glob("*.png"))

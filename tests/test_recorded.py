@@ -18,6 +18,7 @@ from ssgan_core.recorded import compare_recorded, read_recorded
 from ssgan_core.results import format_ci, paired_gain
 from ssgan_core.train import main as train
 from ssgan_core.train_digits import main as train_digits
+from ssgan_core.training.recipes import find_recipe
 
 DIGITS = ["--labels", "10", "--draws", "2", "--steps", "20"]
 
@@ -78,6 +79,30 @@ def test_recorded_curves_are_the_runs_and_their_mean():
         "ssgan",
     ]
     assert [line.get_color() for line in named.lines[:-1:3]] == [PALETTE[0], PALETTE[2]]
+
+
+def test_a_recipe_that_has_changed_since_is_another_method(tmp_path, capsys):
+    """Its runs are not averaged with those of today's recipe, and the command says it."""
+    for seed, earlier in (("0", {"small_first": 0.85}), ("1", {})):
+        folder = tmp_path / "book/recorded/one" / seed
+        folder.mkdir(parents=True)
+        metrics = {
+            "values": {"ssgan": {"last": [0.7], "minutes": [1.0]}},
+            "settings": {"recipe": "ssgan", "seed": int(seed)},
+            "recipe": find_recipe("ssgan").settings | earlier,
+            "data": {"name": "drawn pets"},
+            **dict.fromkeys(("device", "git", "finished"), "here"),
+        }
+        (folder / "metrics.json").write_text(json.dumps(metrics))
+    table = compare_recorded(read_recorded(tmp_path))
+    assert table.index.tolist() == ["ssgan (small_first 0.85)", "ssgan"]
+    assert table.runs.tolist() == [1, 1]
+    (tmp_path / "book/recorded/experiments.toml").write_text(
+        '[one]\nabout = "a"\ncommand = "json.tool"\n[one.options]\n[one.each]\nseed = [0, 1]\n'
+    )
+    record.record(tmp_path, "one", None)
+    first, second = capsys.readouterr().out.splitlines()
+    assert "recorded with small_first 0.85" in first and second.endswith(": recorded")
 
 
 def test_nothing_recorded_is_an_empty_frame(tmp_path):

@@ -1,6 +1,5 @@
 """The loop around the steps: rounds, checkpoints, the best and the last model."""
 
-import dataclasses
 import hashlib
 import time
 from collections.abc import Callable, Iterator
@@ -106,7 +105,8 @@ def fit(
     learner = make_learner(recipe, size, width, generator_width, len(classes), Hardware.detect())
     noise = torch.randn(SAMPLES, learner.generator.noise) if recipe.gan else None
     report = report if rank() == 0 else lambda line: None
-    identity = _plain(recipe) | {
+    identity = recipe.settings | {
+        "recipe": recipe.name,
         "classes": list(classes),
         "photos": _fingerprint(data),
         "size": size,
@@ -315,13 +315,6 @@ def _parts(learner: Learner) -> dict[str, nn.Module | torch.optim.Optimizer]:
         "ema": learner.ema,
     }
     return {name: part for name, part in parts.items() if part is not None}
-
-
-def _plain(recipe: Recipe) -> dict[str, Any]:
-    """A recipe's settings as a checkpoint keeps them."""
-    fields = {"recipe" if k == "name" else k: v for k, v in dataclasses.asdict(recipe).items()}
-    fields.pop("about")
-    return fields | {"pixel_range": list(recipe.pixel_range)}
 
 
 def _fingerprint(data: PhotoData) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 import pandas as pd
 
@@ -57,6 +58,12 @@ class Recipe:
     def unlabeled(self) -> bool:
         """Whether a loss looks at unlabeled images."""
         return self.gan or max(self.consistency, self.rotation, self.entropy) > 0
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """All that can be set, as JSON holds it: without the name and what is said about it."""
+        fields = asdict(self) | {"pixel_range": list(self.pixel_range)}
+        return {key: value for key, value in fields.items() if key not in ("name", "about")}
 
 
 ARTICLE = Recipe(
@@ -166,6 +173,5 @@ def find_recipe(name: str) -> Recipe:
 
 def settings_table(names: Sequence[str]) -> pd.DataFrame:
     """The settings in which recipes differ, a column each; all settings of a single one."""
-    table = pd.DataFrame({name: asdict(find_recipe(name)) for name in names}, dtype=object)
-    table = table.drop(["name", "about"])
+    table = pd.DataFrame({name: find_recipe(name).settings for name in names}, dtype=object)
     return table[table.astype(str).nunique(axis=1) > 1] if len(names) > 1 else table

@@ -17,9 +17,10 @@ from ssgan_core.models.generator import LADDERS
 from ssgan_core.predict import save_model
 from ssgan_core.results import Run, write_json
 from ssgan_core.training.experiment import PhotoSettings, SSGANSettings, load_photos
-from ssgan_core.training.fit import Fit, fit, sample_file
+from ssgan_core.training.fit import Fit, fit
 from ssgan_core.training.parallel import processes, rank
 from ssgan_core.training.recipes import ALL, find_recipe
+from ssgan_core.training.rounds import sample_file
 
 
 class TrainSettings(PhotoSettings):

@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ssgan_core.data.folders import folder_loader, open_with_pil, open_with_torchvision
-from ssgan_core.data.loaders import Cached, Loader, Schedule, decode_all, has_dali
+from ssgan_core.data.loaders import Cached, Loader, decode_all, has_dali
 from ssgan_core.data.odd_files import odd_files, open_all, verdicts
 from ssgan_core.data.photos import scan
+from ssgan_core.data.schedule import Schedule
 from ssgan_core.errors import InputError
 from ssgan_core.training import feeding
 

@@ -12,6 +12,7 @@ from photo_tables import dark_and_bright
 from ssgan_core import losses
 from ssgan_core.errors import InputError
 from ssgan_core.training import fit as fit_module
+from ssgan_core.training import rounds
 from ssgan_core.training.checkpoint import load_checkpoint, save_checkpoint
 from ssgan_core.training.evaluate import PhotoData, evaluation_model, generate, probabilities
 from ssgan_core.training.fit import fit
@@ -210,7 +211,7 @@ def test_a_loss_that_is_not_a_number_stops_the_training(data, tmp_path, monkeypa
 def test_a_collapsed_generator_is_reported(data, monkeypatch):
     one = torch.zeros(40, 3, 32, 32, dtype=torch.uint8)
     lines = []
-    monkeypatch.setattr(fit_module, "generate", lambda learner, noise: one)
+    monkeypatch.setattr(rounds, "generate", lambda learner, noise: one)
     run = fit(find_recipe("feature-matching"), data, 2, **SIZES, report=lines.append)
     assert run.history["variety"].tolist() == [0, 0]
     assert "the generator has collapsed" in lines[-1]

@@ -18,11 +18,11 @@ from ssgan_core.data.loaders import (
     Cached,
     Loader,
     PhotoStream,
-    Schedule,
     choose_backend,
     decode_all,
 )
 from ssgan_core.data.photos import scan
+from ssgan_core.data.schedule import Schedule
 from ssgan_core.errors import InputError
 
 BACKENDS = ["torchvision"]

@@ -12,6 +12,7 @@ from torch.optim.swa_utils import update_bn
 from ssgan_core.data.loaders import Cached, Loader
 from ssgan_core.data.photos import PhotoCollection
 from ssgan_core.training.photos import Learner
+from ssgan_core.training.recipes import Recipe
 
 EVALUATION_BATCH = 250
 STATISTICS_BATCHES = 4  # of real unlabeled images, to re-estimate batch-norm statistics on
@@ -32,6 +33,14 @@ class PhotoData:
     def labels(self, split: str) -> np.ndarray:
         """True classes of a split, in the order of its rows."""
         return self.photos.table["label"].to_numpy()[self.photos.rows(split)]
+
+    def batch_sizes(self, recipe: Recipe) -> dict[str, int]:
+        """Photos of each split in a step, all processes together."""
+        count = len(self.photos.rows("labeled"))
+        sizes = {"labeled": min(recipe.labeled_batch or count, count)}
+        if recipe.unlabeled:
+            sizes["unlabeled"] = min(recipe.unlabeled_batch, len(self.photos.rows("unlabeled")))
+        return sizes
 
 
 def evaluation_model(learner: Learner, data: PhotoData) -> nn.Module:

@@ -11,21 +11,13 @@ import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor, nn
-from torchvision.io import write_png
-from torchvision.utils import make_grid
 
 from ssgan_core.data.loaders import Batch
 from ssgan_core.errors import InputError
 from ssgan_core.training.checkpoint import load_checkpoint, save_checkpoint, seed_step
-from ssgan_core.training.evaluate import (
-    PhotoData,
-    accuracy,
-    evaluation_model,
-    generate,
-    probabilities,
-)
+from ssgan_core.training.evaluate import PhotoData, accuracy, evaluation_model, probabilities
 from ssgan_core.training.hardware import Hardware
-from ssgan_core.training.parallel import agree, average, rank, share, world
+from ssgan_core.training.parallel import agree, rank, share, world
 from ssgan_core.training.photos import (
     Learner,
     make_learner,
@@ -34,9 +26,9 @@ from ssgan_core.training.photos import (
     supervised_step,
 )
 from ssgan_core.training.recipes import Recipe
-from ssgan_core.training.watch import COLLAPSED, graceful_stop, remaining, variety
+from ssgan_core.training.rounds import SAMPLES, finish_round, mean_terms, status
+from ssgan_core.training.watch import graceful_stop
 
-SAMPLES = 40  # images generated after each round, always from the same noise
 SAVE_MINUTES = 5.0  # between two checkpoints
 
 
@@ -151,17 +143,17 @@ def fit(
             round_over = int(progress() * rounds + 1e-9) > log["rounds"]
             if round_over:
                 set_schedule(learner, progress(), log["step"])
-                _finish_round(learner, data, log, noise, pictures)
+                finish_round(learner, data, log, noise, pictures)
                 log["rounds"] = int(progress() * rounds + 1e-9)
                 log["seconds"] = agree(time.perf_counter() - started)[0]
             if not (round_over or due or asked):
                 continue
-            _means(recipe, log)  # raises where a term is not finite, which is never saved
+            mean_terms(recipe, log)  # raises where a term is not finite, which is never saved
             if checkpoint and rank() == 0:
                 states = {name: part.state_dict() for name, part in _parts(learner).items()}
                 save_checkpoint(checkpoint, log | states)
             saved = time.perf_counter()
-            report(_line(recipe, log, steps, progress()))
+            report(status(recipe, log, steps, progress()))
             if asked:
                 where = f"saved in {checkpoint}; the same command goes on from there"
                 report(f"{recipe.name}: stopped, {where if checkpoint else 'nothing saved'}")
@@ -176,7 +168,7 @@ def _check(recipe: Recipe, data: PhotoData, steps: int | None, max_minutes: floa
     for split in ("labeled", "val", "test", *(["unlabeled"] if recipe.unlabeled else [])):
         if not len(data.photos.rows(split)):
             raise InputError(f"split {split!r} has no photo; every split needs at least one")
-    for split, batch in _batch_sizes(recipe, data).items():
+    for split, batch in data.batch_sizes(recipe).items():
         if batch % world():
             raise InputError(
                 f"{world()} processes cannot share a batch of {batch} {split} photos evenly"
@@ -199,67 +191,6 @@ def _resume(learner: Learner, checkpoint: Path | None, identity: dict[str, Any])
     for name, part in _parts(learner).items():
         part.load_state_dict(saved[name])
     return {key: saved[key] for key in log}
-
-
-def _finish_round(
-    learner: Learner,
-    data: PhotoData,
-    log: dict[str, Any],
-    noise: Tensor | None,
-    pictures: Path | None,
-) -> None:
-    """Evaluate, remember the best weights, and show what the generator makes."""
-    recipe, step = learner.recipe, log["step"]
-    means = _means(recipe, log)
-    model = evaluation_model(learner, data)
-    validation = accuracy(learner, model, data, "val")
-    pool = "unlabeled" if recipe.unlabeled else "labeled"
-    epoch = step * _batch_sizes(recipe, data)[pool] / len(data.photos.rows(pool))
-    row = {"step": step, "epoch": epoch, "seconds": log["seconds"], "validation": validation}
-    if learner.reduction == 1 and validation > log["best"]["validation"]:
-        weights = {name: value.clone() for name, value in model.state_dict().items()}
-        log["best"] = {"step": step, "validation": validation, "weights": weights}
-    if recipe.gan:
-        samples = log["samples"][step] = generate(learner, noise.to(learner.hardware.device))
-        row["variety"] = variety(samples, data.images[data.photos.rows("unlabeled")[:250]])
-        if pictures and rank() == 0:
-            pictures.mkdir(parents=True, exist_ok=True)
-            write_png(make_grid(samples, nrow=10), str(sample_file(pictures, step)))
-    log["history"].append(row | means)
-    log["sums"] = {}
-
-
-def sample_file(pictures: Path, step: int) -> Path:
-    """The image, in the folder `pictures`, of what the generator made after so many steps."""
-    return pictures / f"generated-{step:07d}.png"
-
-
-def _means(recipe: Recipe, log: dict[str, Any]) -> dict[str, float]:
-    """Mean of each term since the last round; FloatingPointError where one is not finite."""
-    count = log["step"] - (log["history"][-1]["step"] if log["history"] else 0)
-    means = {name: average(total / count).item() for name, total in log["sums"].items()}
-    if not np.isfinite(list(means.values())).all():
-        raise FloatingPointError(
-            f"{recipe.name}: not finite before step {log['step']}: {means}; a lower learning rate "
-            "or another seed may help"
-        )
-    return means
-
-
-def _line(recipe: Recipe, log: dict[str, Any], steps: int | None, progress: float) -> str:
-    """Progress in a line: step, time, terms and accuracy of the last round, a warning."""
-    words = [f"step {log['step']}" + (f"/{steps}" if steps else ""), f"{log['seconds']:.0f} s"]
-    if progress < 1:
-        words.append(remaining(log["seconds"], progress))
-    if log["history"]:
-        row = dict(log["history"][-1])
-        for name in ("step", "epoch", "seconds"):
-            row.pop(name)
-        words.append(f"validation {row.pop('validation'):.1%}")
-        words += [f"{name} {value:.3f}" for name, value in row.items()]
-        if log["rounds"] > 1 and row.get("variety", 1) < COLLAPSED:
-            words.append("generated images are nearly all alike: the generator has collapsed")
-    return f"{recipe.name}: " + ", ".join(words)
 
 
 def _judge(learner: Learner, data: PhotoData, log: dict[str, Any], seed: int) -> Fit:
@@ -289,21 +220,12 @@ def _judge(learner: Learner, data: PhotoData, log: dict[str, Any], seed: int) ->
 def _batches(
     recipe: Recipe, data: PhotoData, seed: int, start: int
 ) -> Iterator[tuple[Batch, Batch | None]]:
-    sizes = _batch_sizes(recipe, data)
+    sizes = data.batch_sizes(recipe)
     labeled = data.loader("labeled", sizes["labeled"], shuffle=True, seed=seed).stream(start)
     if not recipe.unlabeled:
         return ((batch, None) for batch in labeled)
     unlabeled = data.loader("unlabeled", sizes["unlabeled"], shuffle=True, seed=seed)
     return zip(labeled, unlabeled.stream(start), strict=False)
-
-
-def _batch_sizes(recipe: Recipe, data: PhotoData) -> dict[str, int]:
-    """Photos of each split in a step, all processes together."""
-    count = len(data.photos.rows("labeled"))
-    sizes = {"labeled": min(recipe.labeled_batch or count, count)}
-    if recipe.unlabeled:
-        sizes["unlabeled"] = min(recipe.unlabeled_batch, len(data.photos.rows("unlabeled")))
-    return sizes
 
 
 def _parts(learner: Learner) -> dict[str, nn.Module | torch.optim.Optimizer]:

@@ -67,14 +67,13 @@ def compare_recorded(
     A row of the table holds the mean with its 95 % interval, the gain over the method `against`
     in the runs of the same seeds, the number of runs and where they come from.
     """
-    others = runs[runs.method == against].set_index("seed")["last"]
     rows = []
     for key, group in runs.groupby(list(by), sort=False):
         row = dict(zip(by, key, strict=True)) | {"test accuracy": format_ci(group["last"])}
         if against:
             itself = (group.method == against).all()
-            gain = "–" if itself else _gain(group.set_index("seed")["last"], others)
-            row[f"against {against}"] = gain
+            others = runs[runs.method == against]
+            row[f"against {against}"] = "–" if itself else recorded_gain(group, others)[0]
         rows.append(
             row
             | {
@@ -88,7 +87,12 @@ def compare_recorded(
     return pd.DataFrame(rows).set_index(list(by))
 
 
-def _gain(accuracies: pd.Series, others: pd.Series) -> str:
-    """The gain over others, both indexed by seed; a dash where they share no seed."""
-    both = pd.concat([accuracies, others], axis=1, join="inner")
-    return "–" if both.empty else paired_gain(*both.to_numpy().T)[0]
+def recorded_gain(runs: pd.DataFrame, others: pd.DataFrame) -> tuple[str, str]:
+    """What runs gain over others of the same seeds, and what that allows to say.
+
+    As `paired_gain` has it; a dash where they share no seed.
+    """
+    both = pd.concat([r.set_index("seed")["last"] for r in (runs, others)], axis=1, join="inner")
+    if both.empty:
+        return "–", "No two recorded runs have the same labels."
+    return paired_gain(*both.to_numpy().T)

@@ -14,7 +14,7 @@ from book import record
 from book.discover import BuildError
 from ssgan_core.errors import InputError
 from ssgan_core.plots.photos import PALETTE, recorded_curves
-from ssgan_core.recorded import compare_recorded, read_recorded
+from ssgan_core.recorded import compare_recorded, read_recorded, recorded_gain
 from ssgan_core.results import format_ci, paired_gain
 from ssgan_core.train import main as train
 from ssgan_core.train_digits import main as train_digits
@@ -57,6 +57,8 @@ def test_a_gain_compares_trainings_of_the_same_seeds(runs):
     table = compare_recorded(shuffled, against="supervised")["against supervised"]
     assert table["feature_matching"] == paired_gain(gan["last"], alone["last"])[0]
     assert table["supervised"] == "–"
+    assert recorded_gain(gan, alone) == paired_gain(gan["last"], alone["last"])
+    assert recorded_gain(gan[:1], alone[1:])[0] == "–"
     assert compare_recorded(frame, against="none")["against none"].tolist() == ["–", "–"]
     twin = pd.concat([gan, gan.assign(method="twin")])
     assert compare_recorded(twin, against="twin")["against twin"].tolist() == [

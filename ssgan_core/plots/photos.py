@@ -8,6 +8,7 @@ import pandas as pd
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MultipleLocator
 from torch import Tensor
 
 from ssgan_core.plots.style import CLASS_COLORS, INK
@@ -93,6 +94,7 @@ def recorded_curves(runs: pd.DataFrame, names: Sequence[str] = ()) -> Figure:
         _runs_and_mean(axes, progress, values, color, name)
     axes.axhline(0.5, color=INK, linewidth=0.8, linestyle=":")
     axes.set(xlabel="share of training", ylabel="validation accuracy", xlim=(0, 1))
+    axes.yaxis.set_major_locator(MultipleLocator(0.05))
     axes.yaxis.set_major_formatter("{x:.0%}")
     axes.legend(fontsize=9)
     return figure

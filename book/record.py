@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 from book.discover import BuildError
-from ssgan_core.recorded import settings_then
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -52,6 +51,8 @@ def record(root: Path, name: str, data: str | None, more: Sequence[str] = ()) ->
     BuildError
         No such experiment, no folder of data, or a run that failed.
     """
+    from ssgan_core.recorded import settings_then  # brings PyTorch: only recording waits for it
+
     known = experiments(root)
     if name not in known:
         raise BuildError(f"experiment {name!r} is unknown; accepted: {', '.join(known)}")

@@ -49,7 +49,7 @@ def record(root: Path, name: str, data: str | None, more: Sequence[str] = ()) ->
     Raises
     ------
     BuildError
-        No such experiment, no folder of data, or a run that failed.
+        No such experiment, no folder of data, a record that is no JSON, or a run that failed.
     """
     from ssgan_core.recorded import settings_then  # brings PyTorch: only recording waits for it
 
@@ -60,8 +60,12 @@ def record(root: Path, name: str, data: str | None, more: Sequence[str] = ()) ->
     if kind and (not data or not Path(data).is_dir()):
         raise BuildError(f"--{kind} is {data}; {name} needs the folder of data that it names")
     for folder, command in commands(root, name, data, more).items():
-        if (folder / "metrics.json").exists():
-            then = settings_then(json.loads((folder / "metrics.json").read_text("utf-8")))
+        path = folder / "metrics.json"
+        if path.exists():
+            try:
+                then = settings_then(json.loads(path.read_text("utf-8")))
+            except ValueError as error:
+                raise BuildError(f"{path} is no JSON ({error}); delete it") from error
             changed = f" with {then}; to make it anew, delete the folder" if then else ""
             print(f"{folder.relative_to(root)}: recorded{changed}", flush=True)
             continue

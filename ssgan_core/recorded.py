@@ -67,12 +67,12 @@ def compare_recorded(
     A row of the table holds the mean with its 95 % interval, the gain over the method `against`
     in the runs of the same seeds, the number of runs and where they come from.
     """
+    others = runs[runs.method == against]
     rows = []
     for key, group in runs.groupby(list(by), sort=False):
         row = dict(zip(by, key, strict=True)) | {"test accuracy": format_ci(group["last"])}
         if against:
             itself = (group.method == against).all()
-            others = runs[runs.method == against]
             row[f"against {against}"] = "–" if itself else recorded_gain(group, others)[0]
         rows.append(
             row

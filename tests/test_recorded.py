@@ -195,6 +195,9 @@ def test_an_experiment_is_recorded_once_and_a_failure_is_said(tmp_path, capfd):
         (folder / "metrics.json").write_text("{}")
     record.record(root, "tiny", str(root))
     assert capfd.readouterr().out.count(": recorded") == 2
+    (root / "book/recorded/tiny/1/metrics.json").write_text("{")
+    with pytest.raises(BuildError, match=r"tiny/1/metrics\.json is no JSON"):
+        record.record(root, "tiny", str(root))
 
 
 def test_ctrl_c_leaves_a_run_the_time_to_save(tmp_path):

@@ -9,7 +9,7 @@ import pandas as pd
 
 from ssgan_core.errors import InputError
 from ssgan_core.results import format_ci, paired_gain
-from ssgan_core.training.recipes import ALL
+from ssgan_core.training.recipes import ALL, Recipe
 
 
 def read_recorded(folder: Path) -> pd.DataFrame:
@@ -48,13 +48,14 @@ def read_recorded(folder: Path) -> pd.DataFrame:
 def settings_then(metrics: Mapping[str, Any]) -> str:
     """What the recipe of a recorded training had where today's is different, `ema 0.98, …`.
 
+    A setting that has come since was at its default then, which leaves everything as it was.
     Empty where they agree, where the recipe is no longer there, and for other records.
     """
     recipe = ALL.get(metrics.get("settings", {}).get("recipe"))
     then = metrics.get("recipe")
     if not (recipe and then):
         return ""
-    now = recipe.settings
+    then, now = Recipe("", "").settings | then, recipe.settings
     names = [name for name in then | now if then.get(name) != now.get(name)]
     return ", ".join(f"{name} {then.get(name)}" for name in names)
 

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 import torch
 from photo_tables import dark_and_bright
+from torch.nn.functional import interpolate
 
 from ssgan_core import losses
 from ssgan_core.errors import InputError
@@ -17,7 +18,12 @@ from ssgan_core.training.checkpoint import load_checkpoint, save_checkpoint
 from ssgan_core.training.evaluate import PhotoData, evaluation_model, generate, probabilities
 from ssgan_core.training.fit import fit
 from ssgan_core.training.hardware import Hardware
-from ssgan_core.training.photos import make_learner, set_schedule, untracked_statistics
+from ssgan_core.training.photos import (
+    make_learner,
+    set_schedule,
+    ssgan_step,
+    untracked_statistics,
+)
 from ssgan_core.training.recipes import ALL, find_recipe, settings_table
 from ssgan_core.training.watch import COLLAPSED, variety
 
@@ -163,16 +169,42 @@ def test_learning_rate_follows_half_a_cosine(data):
 def test_a_training_may_begin_with_smaller_images_and_judges_whole_ones():
     recipe, sides = replace(find_recipe("ssgan"), small_first=0.5), []
     learner = make_learner(recipe, 64, 8, 32, 2, Hardware.detect())
-    images, fake = torch.zeros(2, 3, 64, 64, dtype=torch.uint8), torch.zeros(2, 3, 64, 64)
+    images = torch.zeros(2, 3, 64, 64, dtype=torch.uint8)
     for progress in (0.0, 0.5, 0.51, 1.0):
         set_schedule(learner, progress, step=0)
-        assert learner.images(images).shape == learner.scaled(fake).shape
-        sides.append(learner.images(images).shape[-1])
+        fake = learner.generated(learner.generator, learner.noise(2))
+        assert learner.images(images).shape == fake.shape
+        sides.append(fake.shape[-1])
     assert sides == [32, 32, 64, 64]
 
     at_32 = make_learner(recipe, 32, 8, 32, 2, Hardware.detect())
     set_schedule(at_32, 0.0, step=0)
     assert at_32.images(images).shape[-1] == 64, "images that are small already stay as they are"
+
+
+def test_a_growing_generator_hides_nothing_in_small_images():
+    """Its whole images start as its small ones enlarged; no step so far has moved the rest."""
+    torch.manual_seed(0)
+    learner = make_learner(find_recipe("ssgan-growing"), 64, 8, 32, 2, Hardware.detect())
+    images = torch.randint(0, 256, (8, 3, 64, 64), dtype=torch.uint8)
+    set_schedule(learner, 0.0, step=0)
+    generator = learner.generator
+    before = generator.small.weight.detach().clone()
+    ssgan_step(learner, images, torch.arange(8) % 2, images)
+    assert not generator.head.weight.any() and (generator.small.weight != before).any()
+    generator.eval()
+    noise = torch.randn(2, generator.noise)
+    small, whole = generator(noise, half=True).atanh(), generator(noise).atanh()
+    enlarged = interpolate(small, scale_factor=2, mode="bilinear")
+    torch.testing.assert_close(whole, enlarged, rtol=1e-2, atol=1e-3)
+
+    set_schedule(learner, 1.0, step=0)
+    learner.generator_optimizer.param_groups[0]["lr"] = 1e-3
+    ssgan_step(learner, images, torch.arange(8) % 2, images)
+    assert generator.head.weight.any(), "whole images teach the last rung"
+
+    at_32 = make_learner(find_recipe("ssgan-growing"), 32, 8, 32, 2, Hardware.detect())
+    assert not at_32.generator.grows, "images that are never reduced need nothing of the kind"
 
 
 def test_rounds_with_smaller_images_are_never_the_best():

@@ -30,10 +30,11 @@ def test_the_small_stem_keeps_twice_the_resolution(stem, size, side):
 
 @pytest.mark.parametrize("size", LADDERS)
 def test_every_ladder_ends_at_its_size(size):
-    generator = Generator(size, width=32)
-    images = generator(torch.randn(2, 100))
-    assert images.shape == (2, 3, size, size)
-    assert images.abs().max() <= 1
+    for generator in (Generator(size, width=32), Generator(size, width=32, grows=True)):
+        images = generator(torch.randn(2, 100))
+        assert images.shape == (2, 3, size, size)
+        assert images.abs().max() <= 1
+    assert generator(torch.randn(2, 100), half=True).shape == (2, 3, size // 2, size // 2)
 
 
 def test_the_articles_ladder_has_its_sides_and_channels():

@@ -26,22 +26,31 @@ def without_batch_norm(network: nn.Module) -> nn.Module:
     return network
 
 
-def train_article() -> Fit:
+def made_up(size: int) -> PhotoData:
     generator = torch.Generator().manual_seed(0)
-    images = torch.randint(0, 256, (80, 3, 32, 32), dtype=torch.uint8, generator=generator)
+    images = torch.randint(0, 256, (80, 3, size, size), dtype=torch.uint8, generator=generator)
     split = np.repeat(["labeled", "unlabeled", "val", "test"], [8, 52, 10, 10])
     table = pd.DataFrame({"path": map(str, range(80)), "label": np.arange(80) % 2, "split": split})
-    data = PhotoData(images, PhotoCollection(Path("."), table, ("cat", "dog"), "made up"))
+    return PhotoData(images, PhotoCollection(Path("."), table, ("cat", "dog"), "made up"))
+
+
+def train_article() -> Fit:
     recipe = replace(find_recipe("article"), learning_rate=1e-4, unlabeled_batch=16)
-    return fit(recipe, data, 3, width=8, generator_width=16, rounds=3)
+    return fit(recipe, made_up(32), 3, width=8, generator_width=16, rounds=3)
+
+
+def train_growing() -> Fit:
+    recipe = replace(find_recipe("ssgan-growing"), small_first=0.4, unlabeled_batch=16)
+    return fit(recipe, made_up(64), 4, width=8, generator_width=16, rounds=2)
 
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
     photos.synchronized = without_batch_norm
     with processes():
-        done = train_article()
+        done, grown = train_article(), train_growing()
         if rank() == 0:
             history = done.history.drop(columns="seconds").to_dict("list")
             weights = [p.detach().clone() for p in done.learner.classifier.parameters()]
-            torch.save({"history": history, "weights": weights}, sys.argv[1])
+            head = grown.learner.generator.head.weight.detach()
+            torch.save({"history": history, "weights": weights, "head": head}, sys.argv[1])

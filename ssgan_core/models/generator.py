@@ -1,6 +1,7 @@
 """Convolutional generators: one ladder from 32 px to the article's 224 px."""
 
 from torch import Tensor, nn
+from torch.nn.functional import interpolate
 
 from ssgan_core.errors import InputError
 
@@ -19,7 +20,12 @@ class Generator(nn.Module):
     Every rung but the last has batch normalization and ReLU; the last ends in tanh. Channels
     start at `width` and halve at each rung. Convolution weights start at N(0, 0.02²).
 
-    Shapes: noise (B, noise) → images (B, 3, size, size) with values in [−1, 1].
+    One that `grows` also makes images of half the side; its whole ones are those, enlarged, plus
+    what the last transposed convolution adds: nothing at first (after Karras et al. 2018,
+    arXiv:1710.10196, section 2, and 2020, arXiv:1912.04958, section 4.1).
+
+    Shapes: noise (B, noise) → images (B, 3, size, size) with values in [−1, 1]; with `half`
+    (B, 3, size / 2, size / 2).
 
     Raises
     ------
@@ -27,7 +33,7 @@ class Generator(nn.Module):
         `size` is none of the ladder's sizes.
     """
 
-    def __init__(self, size: int = 64, noise: int = 100, width: int = 512):
+    def __init__(self, size: int = 64, noise: int = 100, width: int = 512, grows: bool = False):
         super().__init__()
         if size not in LADDERS:
             raise InputError(f"size is {size}; the generator makes {', '.join(map(str, LADDERS))}")
@@ -41,10 +47,24 @@ class Generator(nn.Module):
         stride = strides[-1]
         self.body = nn.Sequential(*rungs)
         self.head = nn.ConvTranspose2d(channels, 3, 2 * stride, stride, stride // 2)
+        self.small = nn.Conv2d(channels, 3, 3, padding=1) if grows else None
         start_small(self)
+        if grows:
+            nn.init.zeros_(self.head.weight)
+            nn.init.zeros_(self.head.bias)
 
-    def forward(self, noise: Tensor) -> Tensor:
-        return self.head(self.body(noise[:, :, None, None])).tanh()
+    @property
+    def grows(self) -> bool:
+        return self.small is not None
+
+    def forward(self, noise: Tensor, half: bool = False) -> Tensor:
+        x = self.body(noise[:, :, None, None])
+        if not self.grows:
+            return self.head(x).tanh()
+        image = self.small(x)
+        if not half:
+            image = interpolate(image, scale_factor=2, mode="bilinear") + self.head(x)
+        return image.tanh()
 
 
 def start_small(network: nn.Module) -> None:

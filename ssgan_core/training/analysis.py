@@ -48,7 +48,7 @@ def generated_batches(learner: Learner, seed: int = 0) -> Iterator[Tensor]:
     with buffers_kept(learner.generator):
         for _ in range(STATISTICS_BATCHES):
             noise = torch.randn(shape, generator=source, device=device)
-            yield learner.scaled(learner.generator(noise).float())
+            yield learner.generated(learner.generator, noise)
 
 
 def labeled_batches(learner: Learner, data: PhotoData) -> Iterator[Tensor]:

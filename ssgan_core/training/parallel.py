@@ -44,15 +44,17 @@ def share(batch: Tensor) -> Tensor:
     return batch[rank() :: world()]
 
 
-def wrap(network: nn.Module) -> nn.Module:
+def wrap(network: nn.Module, partly_idle: bool = False) -> nn.Module:
     """A network whose gradients are averaged over the processes; alone, the network itself.
 
     Several forward passes come before one backward pass, so batch-norm buffers are not broadcast
-    in between.
+    in between. `partly_idle` says that some steps leave some of its layers out.
     """
     if world() == 1:
         return network
-    return DistributedDataParallel(network, broadcast_buffers=False)
+    return DistributedDataParallel(
+        network, broadcast_buffers=False, find_unused_parameters=partly_idle
+    )
 
 
 def synchronized(network: nn.Module) -> nn.Module:

@@ -58,10 +58,13 @@ class Learner:
         images = self.reduced(to_range(batch, self.recipe.pixel_range))
         return images.contiguous(memory_format=torch.channels_last)
 
-    def scaled(self, generated: Tensor) -> Tensor:
-        """Images in tanh's range [−1, 1] as real ones come: in the recipe's range, and reduced."""
+    def generated(self, generator: nn.Module, noise: Tensor) -> Tensor:
+        """What a generator makes of noise, as real images come: in their range, of their side."""
+        half = self.reduction > 1 and self.generator.grows
+        images = generator(noise, half=half).float()
         low, high = self.recipe.pixel_range
-        return self.reduced(low + (generated + 1) * ((high - low) / 2))
+        images = low + (images + 1) * ((high - low) / 2)
+        return images if half else self.reduced(images)
 
     def reduced(self, images: Tensor) -> Tensor:
         """Images (B, 3, S, S) of the side that this stage of the training has."""
@@ -123,7 +126,9 @@ def make_learner(
     classifier = hardware.place(synchronized(network))
     generator = None
     if recipe.gan:
-        generator = hardware.place(synchronized(Generator(size, width=generator_width)))
+        grows = recipe.grows and size >= 2 * SMALLEST
+        generator = Generator(size, width=generator_width, grows=grows)
+        generator = hardware.place(synchronized(generator))
     fused = hardware.device.type in ("cpu", "cuda")
     if recipe.optimizer == "sgd":
         optimizer = torch.optim.SGD(
@@ -143,7 +148,7 @@ def make_learner(
         classifier,
         generator,
         wrap(classifier),
-        wrap(generator) if generator else None,
+        wrap(generator, partly_idle=generator.grows) if generator else None,
         optimizer,
         torch.optim.Adam(generator.parameters(), recipe.learning_rate, BETAS, fused=fused)
         if generator
@@ -189,7 +194,7 @@ def ssgan_step(
         if recipe.entropy:
             terms["entropy"] = recipe.entropy * losses.conditional_entropy(real_logits)
         if recipe.gan:
-            fake = learner.scaled(learner.imagine(learner.noise(len(real))).float())
+            fake = learner.generated(learner.imagine, learner.noise(len(real)))
             with untracked_statistics(learner.classifier, recipe.fresh_statistics):
                 fake_logits, _ = learner.classify(learner.view(fake.detach()))
             terms["real"] = recipe.unlabeled_weight * learner.real_loss(real_logits)

@@ -24,7 +24,8 @@ class Recipe:
     `labeled_batch=None` takes all labeled images in every step. `augment` is the strength of
     `ssgan_core.data.augment`; None leaves the images as they are. `ema` is the highest decay of
     the averaged weights that are evaluated (see `set_schedule`); `small_first` is the share of the
-    training in which images have half their side. `fresh_statistics` evaluates with batch-norm
+    training in which images have half their side, at which a generator that `grows` makes its own
+    until then. `fresh_statistics` evaluates with batch-norm
     statistics re-estimated on real unlabeled images, and keeps generated images out of the running
     ones.
     """
@@ -52,6 +53,7 @@ class Recipe:
     augment: float | None = 1.0
     ema: float | None = 0.999
     small_first: float = 0.0
+    grows: bool = False
     fresh_statistics: bool = True
 
     @property
@@ -110,6 +112,12 @@ SSGAN = replace(
     rotation=1.0,
     small_first=0.7,
 )
+GROWING = replace(
+    SSGAN,
+    name="ssgan-growing",
+    about="`ssgan` with a generator whose images grow when the real ones do",
+    grows=True,
+)
 MINUS_GAN = replace(
     SSGAN,
     name="ssgan-minus-gan",
@@ -161,7 +169,7 @@ ABLATIONS = {
     )
     for part, (about, changes) in WITHOUT.items()
 }
-ALL = RECIPES | ABLATIONS
+ALL = RECIPES | {GROWING.name: GROWING} | ABLATIONS
 
 
 def find_recipe(name: str) -> Recipe:

@@ -15,6 +15,7 @@ from ssgan_core.training.digits_benchmark import (
     PlainDiscriminator,
     PlainGenerator,
     compare,
+    floors_of_ours,
     plain_step,
     profile,
 )
@@ -235,6 +236,9 @@ def test_benchmark_and_profile(digits):
     assert list(frame.index) == ["plain", "ours"] and frame.loc["plain", "times plain"] == 1
     table = profile(digits, steps=1, top=5)
     assert len(table) == 5 and 0 < table.share.sum() <= 1
+    floor = floors_of_ours(digits, 1e9)  # no machine is so slow
+    assert list(floor.index) == ["arithmetic", "bytes"]
+    assert (floor["giga"] > 0).all() and floor["share of ours"].between(0, 1).all()
 
 
 def test_defaults_depend_on_the_data():

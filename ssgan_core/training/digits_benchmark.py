@@ -6,7 +6,6 @@ python -m ssgan_core.training.digits_benchmark [folder that holds MNIST/raw]
 import contextlib
 import os
 import sys
-import time
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 
@@ -21,6 +20,7 @@ from ssgan_core.data.digits import CLASSES, Digits, draw_labeled, load_digits
 from ssgan_core.models.digits import SIZES, digits_pair
 from ssgan_core.training.digits_steps import Recipe, draw_batch, train_step
 from ssgan_core.training.hardware import Hardware
+from ssgan_core.training.timing import floors, race
 
 
 class PlainGenerator(nn.Sequential):
@@ -117,26 +117,18 @@ def steps_to_time(digits: Digits, hardware: Hardware) -> dict[str, Callable[[], 
 
 
 def compare(digits: Digits, rounds: int = 10, steps: int = 20) -> pd.DataFrame:
-    """Steps a second of both, timed in turn so that other load on the machine hits both.
-
-    The best round of each counts: the one that was disturbed least.
-    """
-    calls = steps_to_time(digits, Hardware.detect())
-    best = dict.fromkeys(calls, float("inf"))
-    for call in calls.values():
-        call()
-    for _ in range(rounds):
-        for name, call in calls.items():
-            start = time.perf_counter()
-            for _ in range(steps):
-                call()
-            if torch.cuda.is_available():
-                torch.cuda.synchronize()
-            best[name] = min(best[name], (time.perf_counter() - start) / steps)
+    """Steps a second of both, and their ratio; `race` says how they are timed."""
+    best = race(steps_to_time(digits, Hardware.detect()), rounds, steps)
     frame = pd.DataFrame({"ms a step": pd.Series(best) * 1e3})
     frame["steps/s"] = 1e3 / frame["ms a step"]
     frame["times plain"] = frame["steps/s"] / frame.loc["plain", "steps/s"]
     return frame
+
+
+def floors_of_ours(digits: Digits, milliseconds: float) -> pd.DataFrame:
+    """What of our step, which takes so many milliseconds, this machine cannot do faster."""
+    hardware = Hardware.detect()
+    return floors(steps_to_time(digits, hardware)["ours"], milliseconds / 1e3, hardware)
 
 
 @contextlib.contextmanager
@@ -171,5 +163,7 @@ def profile(digits: Digits, steps: int = 20, top: int = 12) -> pd.DataFrame:
 if __name__ == "__main__":
     digits = load_digits(*sys.argv[1:2])
     print(digits.name)
-    print(compare(digits).round(2).to_string())
+    table = compare(digits)
+    print(table.round(2).to_string())
+    print(floors_of_ours(digits, table.loc["ours", "ms a step"]).round(3).to_string())
     print(profile(digits).round(3).to_string())

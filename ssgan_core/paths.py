@@ -1,6 +1,8 @@
 """Where the project lies, and where a path that a person typed points to."""
 
+import contextlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 
@@ -20,6 +22,17 @@ def resolve_path(path: str | os.PathLike) -> Path:
     if path.is_absolute() or path.exists():
         return path.resolve()
     return (project_root() / path).resolve()
+
+
+@contextlib.contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """Another path, to write to, which becomes `path` at the end: all of it, or nothing changes."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        yield partial
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def data_folder() -> Path:

@@ -3,7 +3,6 @@
 import dataclasses
 import hashlib
 import json
-import os
 import platform
 import shutil
 import subprocess
@@ -20,7 +19,7 @@ import torch
 from scipy import stats
 
 from ssgan_core.errors import InputError
-from ssgan_core.paths import project_root
+from ssgan_core.paths import project_root, whole_file
 from ssgan_core.settings import Settings
 
 PACKAGES = ("torch", "torchvision", "nvidia-dali-cuda120", "numpy", "scikit-learn")
@@ -41,6 +40,7 @@ class Run:
     folder: Path
     resumed: bool
     started: float
+    origin: dict[str, Any]
 
     @classmethod
     def open(
@@ -67,7 +67,8 @@ class Run:
         except OSError as error:
             raise InputError(f"the folder {folder} cannot be made: {error.strerror}") from error
         resumed = any((folder / "checkpoints" / source_fingerprint()).glob("*"))
-        return cls(chapter, settings, dict(data), folder, resumed, time.perf_counter())
+        started = time.perf_counter()
+        return cls(chapter, settings, dict(data), folder, resumed, started, provenance())
 
     def checkpoint(self, name: str) -> Path:
         """Path of a resumable checkpoint of this run."""
@@ -87,7 +88,8 @@ class Run:
             "settings": self.settings.model_dump(),
             **more,
             "data": self.data,
-            **provenance(),
+            **self.origin,
+            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
             "resumed": self.resumed,
             "wall_s": round(time.perf_counter() - self.started, 1),
         }
@@ -97,26 +99,21 @@ class Run:
 
 
 def provenance() -> dict[str, Any]:
-    """Commit, package source, versions, device and time of this process."""
+    """Commit, package source, versions and device of this process: of now, not of an hour later."""
     return {
         "git": _git_commit(),
         "source": source_fingerprint(),
         "python": platform.python_version(),
         "versions": {name: _version(name) for name in PACKAGES},
         "device": device_name(),
-        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
     }
 
 
 def write_json(path: Path, content: Any) -> None:
     """Write JSON so that the file is either the old one or the whole new one."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
+    text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
+    with whole_file(path) as partial:
         partial.write_text(text + "\n", encoding="utf-8")
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 @cache

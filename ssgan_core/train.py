@@ -18,7 +18,7 @@ from ssgan_core.predict import save_model
 from ssgan_core.results import Run, write_json
 from ssgan_core.training.experiment import PhotoSettings, SSGANSettings, load_photos
 from ssgan_core.training.fit import Fit, fit
-from ssgan_core.training.parallel import processes, rank
+from ssgan_core.training.parallel import processes, rank, world
 from ssgan_core.training.recipes import ALL, find_recipe
 from ssgan_core.training.rounds import sample_file
 
@@ -77,12 +77,12 @@ def train(settings: TrainSettings) -> Fit:
         columns = done.history.to_dict("list")
         values = {key: [value] for key, value in done.test.items()}
         values |= {"validation": [columns["validation"]], "minutes": [columns["seconds"][-1] / 60]}
-        run.finish({recipe.name: values}, recipe=recipe.settings)
         write_json(folder / "history.json", columns)
         if done.samples:
             shutil.copy(
                 sample_file(folder / "samples", max(done.samples)), folder / "generated.png"
             )
+        run.finish({recipe.name: values}, recipe=recipe.settings, processes=world())
         checkpoint.unlink(missing_ok=True)
         tell(f"test accuracy {done.test['last']:.1%}; {folder}/model.pt, {folder}/metrics.json")
     return done

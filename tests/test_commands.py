@@ -8,11 +8,18 @@ import signal
 import pytest
 import torch
 
+from ssgan_core.data.labeled import draw_labeled
 from ssgan_core.data.pets import draw_pets
+from ssgan_core.data.photos import scan
+from ssgan_core.data.splits import split_photos
 from ssgan_core.predict import load_model
 from ssgan_core.predict import main as predict
+from ssgan_core.results import Run
+from ssgan_core.train import TrainSettings
 from ssgan_core.train import main as train
+from ssgan_core.training import experiment
 from ssgan_core.training import fit as fit_module
+from ssgan_core.training.experiment import SSGANSettings, load_photos
 from ssgan_core.training.recipes import find_recipe
 
 TINY = shlex.split(
@@ -47,9 +54,6 @@ def test_a_training_leaves_metrics_samples_and_a_model(trained):
 
 def test_the_model_predicts_as_it_was_judged(trained, pets, capsys):
     """The accuracy of the command on the test photos is the one that training recorded."""
-    from ssgan_core.data.photos import scan
-    from ssgan_core.data.splits import split_photos
-
     table = split_photos(scan(pets)).table.query("split == 'test'")
     assert predict([str(trained / "model.pt"), *(str(pets / path) for path in table.path)]) == 0
     lines = capsys.readouterr().out.splitlines()
@@ -121,6 +125,10 @@ def test_a_stopped_training_goes_on_to_the_same_model(trained, pets, tmp_path, c
     assert "steps 4, not steps 5" in capsys.readouterr().err
     assert train(command) == 0
     assert "goes on from step 1" in capsys.readouterr().out
+    one, two = (json.loads((f / "history.json").read_text()) for f in (trained, tmp_path))
+    assert one | {"seconds": 0} == two | {"seconds": 0}
+    metrics = [json.loads((f / "metrics.json").read_text()) for f in (trained, tmp_path)]
+    assert [part["resumed"] for part in metrics] == [False, True]
     whole, resumed = (load_model(f / "model.pt").network for f in (trained, tmp_path))
     for name, value in whole.state_dict().items():
         assert torch.equal(value, resumed.state_dict()[name]), name
@@ -131,3 +139,39 @@ def test_minutes_alone_end_a_training(pets, tmp_path):
     assert train([*TINY, "--photos", str(pets), *out]) == 0
     history = json.loads((tmp_path / "history.json").read_text())
     assert history["seconds"][-1] >= 0.3
+
+
+def test_the_csv_is_what_is_learned_from_and_an_overlap_is_refused(pets, tmp_path, capsys):
+    photos, mine = split_photos(scan(pets)), tmp_path / "mine.csv"
+    chosen = draw_labeled(photos, 10, seed=7)
+    chosen.write(mine)
+    options = {"photos": str(pets), "size": 32, "labels": 10, "labeled_set": str(mine)}
+    settings = TrainSettings.resolve(profile="smoke", **options)
+    data = load_photos(settings, print).labeled(settings, 0, print)
+    assert sorted(data.photos.table["path"][data.photos.rows("labeled")]) == sorted(chosen.paths)
+    assert sorted(chosen.paths) != sorted(draw_labeled(photos, 10, seed=0).paths)
+
+    held_out = photos.table.query("split == 'test'").path.iloc[0]
+    mine.write_text(f"{mine.read_text()}{held_out},{held_out.split('/')[0]}\n")
+    capsys.readouterr()
+    given = ["--photos", str(pets), "--labeled-set", str(mine), "--out", str(tmp_path / "run")]
+    assert train([*TINY, *given]) == 2
+    assert f"'{held_out}'" in (err := capsys.readouterr().err) and "is held out for test" in err
+
+
+def test_draws_are_the_same_for_every_recipe(pets, tmp_path, monkeypatch):
+    seen = []
+
+    def noted(recipe, data, *, seed, **others):
+        seen.append((seed, tuple(data.photos.rows("labeled"))))
+
+    monkeypatch.setattr(experiment, "fit", noted)
+    settings = SSGANSettings.resolve(
+        profile="smoke", photos=str(pets), size=32, labels=10, draws=3, seed=5
+    )
+    photos = load_photos(settings, print)
+    run = Run.open("t", settings, photos.summary, root=tmp_path)
+    for name in ("ssgan", "supervised"):
+        experiment.run_draws(name, settings, photos, run, print)
+    assert seen[:3] == seen[3:] and [seed for seed, _ in seen[:3]] == [5, 6, 7]
+    assert len({rows for _, rows in seen}) == 3

@@ -143,8 +143,10 @@ def test_a_killed_training_goes_on_exactly(images, tmp_path):
 def test_a_checkpoint_of_another_training_is_refused(images, tmp_path):
     path = tmp_path / "a.pt"
     train(RECIPE, images, 2, **SIZES, checkpoint=path)
-    with pytest.raises(InputError, match="checkpoint of"):
+    with pytest.raises(InputError, match=r"checkpoint of another training \(recipe"):
         train(replace(RECIPE, smoothing=0.1), images, 2, **SIZES, checkpoint=path)
+    with pytest.raises(InputError, match=r"checkpoint of another training \(images"):
+        train(RECIPE, images.flip(1), 2, **SIZES, checkpoint=path)
 
 
 def test_a_loss_that_is_not_a_number_stops_the_training(images, monkeypatch):

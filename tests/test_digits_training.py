@@ -9,6 +9,7 @@ from ssgan_core.data.digits import draw_labeled, load_digits
 from ssgan_core.errors import InputError
 from ssgan_core.models.digits import StackedLinear, digits_pair
 from ssgan_core.training import digits as loop
+from ssgan_core.training import timing
 from ssgan_core.training.density import Density
 from ssgan_core.training.digits import predict, spread_labels, train
 from ssgan_core.training.digits_benchmark import (
@@ -84,7 +85,7 @@ def test_one_pass_makes_the_update_of_the_plain_loop(side):
     batch = Batch(torch.rand(1, 10, side**2), torch.arange(10)[None], torch.rand(1, 32, side**2))
 
     torch.manual_seed(3)
-    train_step(*fast, sgd(*fast), batch, Recipe(), 0.0)
+    train_step(*fast, sgd(*fast), batch, Recipe(), 0.0, PLAIN)
     torch.manual_seed(3)
     z = torch.randn(32, fast[0].latent)
     plain_step(*plain, sgd(*plain), batch.labeled[0], batch.labels[0], batch.unlabeled[0], z)
@@ -115,7 +116,7 @@ def test_complement_terms_reach_the_right_network(digits, batch):
         late = changes.pop("late", 1.0)
         networks = (generator, discriminator)
         still = tuple(torch.optim.SGD(network.parameters(), 0.0) for network in networks)
-        train_step(*networks, still, batch, replace(recipe, **changes), late, density)
+        train_step(*networks, still, batch, replace(recipe, **changes), late, PLAIN, density)
         return [
             torch.cat([p.grad.flatten().clone() for p in n.parameters() if p.requires_grad])
             for n in networks
@@ -138,7 +139,7 @@ def test_supervised_step_ignores_unlabeled_images(batch):
         _, discriminator = digits_pair(8, 2)
         baseline_step(
             discriminator.eval(), sgd(discriminator)[0], batch._replace(unlabeled=unlabeled),
-            Recipe(method="supervised"), 1.0,
+            Recipe(method="supervised"), 1.0, PLAIN,
         )  # fmt: skip
         results.append(discriminator.last.bias.detach().clone())
     assert torch.equal(*results)
@@ -203,9 +204,26 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_numbers(
     assert torch.equal(rest.logits, whole.logits)
     assert rest.last_accuracy == whole.last_accuracy
     assert [row["step"] for row in rest.history] == [10, 20, 30]
+    timeless = [[row | {"seconds": 0} for row in run.history] for run in (rest, whole)]
+    assert timeless[0] == timeless[1]
+    assert rest.walls.keys() == whole.walls.keys()
+    assert all(torch.equal(rest.walls[at], whole.walls[at]) for at in whole.walls)
 
     again = train(digits, rows, recipe, checkpoint=path, progress=lines.append, **arguments)
     assert len(lines) == 2 and torch.equal(again.logits, whole.logits)
+
+
+def test_a_checkpoint_of_another_training_is_refused(digits, rows, tmp_path):
+    how = {"checkpoint": tmp_path / "a.pt", "hardware": PLAIN, "progress": lambda _: None}
+    recipe = Recipe(steps=4)
+    train(digits, rows, recipe, **how)
+    for other, changed, name in (
+        (rows.flip(0), recipe, "labeled"),
+        (rows, replace(recipe, labeled_weight=2.0), "recipe"),
+        (rows, replace(recipe, form=EXPLICIT), "outputs"),
+    ):
+        with pytest.raises(InputError, match=rf"checkpoint of another training \({name}"):
+            train(digits, other, changed, **how)
 
 
 def test_prediction_is_without_noise(digits):
@@ -231,7 +249,9 @@ def test_label_spreading(digits):
     assert ((predictions == digits.test_labels).float().mean(1) > 0.8).all()
 
 
-def test_benchmark_and_profile(digits):
+def test_benchmark_and_profile(digits, monkeypatch):
+    monkeypatch.setattr(timing, "SIDE", {"cpu": 64})
+    monkeypatch.setattr(timing, "COPIED", 1000)
     frame = compare(digits, rounds=1, steps=1)
     assert list(frame.index) == ["plain", "ours"] and frame.loc["plain", "times plain"] == 1
     table = profile(digits, steps=1, top=5)

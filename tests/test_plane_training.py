@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -160,6 +161,35 @@ def test_compare_pairs_the_draws_and_goes_on_where_it_was_killed(tmp_path, monke
     assert frame[frame.method == "supervised"].low.isna().all()
     assert plane_experiment.table(frame).shape == (2, 2)
     assert plane_experiment.compare(moons(400), recipes, draws, 2, 0).between.isna().all()
+
+
+def test_a_kill_while_a_result_is_written_is_survived(tmp_path, monkeypatch):
+    def go():
+        files = lambda name: tmp_path / name  # noqa: E731
+        return plane_experiment.compare(DATA, {"oracle": METHODS["oracle"]}, {1: 2}, 4, 0, files)
+
+    def killed(frame, path, **options):
+        Path(path).write_bytes(b"half")
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pd.DataFrame, "to_pickle", killed)
+        with pytest.raises(KeyboardInterrupt):
+            go()
+    assert len(go()) == 2
+
+
+def test_every_method_learns_from_the_same_labels_with_the_same_seeds(monkeypatch):
+    real, seen = plane_experiment.train, []
+
+    def noted(data, rows, recipe, steps, seeds):
+        seen.append((rows.tolist(), list(seeds)))
+        return real(data, rows, recipe, steps, seeds)
+
+    monkeypatch.setattr(plane_experiment, "train", noted)
+    recipes = {name: METHODS[name] for name in ("supervised", "oracle")}
+    plane_experiment.compare(DATA, recipes, {1: 2, 4: 3}, 2, 3)
+    assert seen[0] == seen[1] and seen[0][1] == [3, 4, 3, 4, 5]
 
 
 def test_sign_test_on_a_case_by_hand():

@@ -3,6 +3,7 @@
 import json
 import math
 import subprocess
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -51,6 +52,32 @@ def test_metrics_say_what_was_run_on_what(tmp_path):
     assert metrics["values"] == {"accuracy": 0.5, "all": [1.0, None], "n": [1, 2]}
     assert metrics["settings"]["seed"] == 3 and metrics["data"]["checksum"] == "abc"
     assert metrics["git"] and metrics["device"] and metrics["versions"]["torch"]
+    assert metrics.keys() >= {"chapter", "profile", "source", "python", "finished", "wall_s"}
+    assert metrics["resumed"] is False
+
+
+def test_metrics_name_the_code_that_ran_not_what_it_became_meanwhile(tmp_path, monkeypatch):
+    monkeypatch.setattr(results, "_git_commit", lambda: "before")
+    run = Run.open("chapter", Settings.resolve(), DATA, root=tmp_path)
+    monkeypatch.setattr(results, "_git_commit", lambda: "after")
+    assert run.finish({})["git"] == "before"
+
+
+def test_a_write_cut_short_leaves_the_old_file(tmp_path, monkeypatch):
+    path = tmp_path / "metrics.json"
+    write_json(path, {"a": 1})
+
+    def full(self, text, **options):
+        with open(self, "w") as file:
+            file.write(text[:3])
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(OSError, match="No space"):
+        write_json(path, {"a": 2})
+    monkeypatch.undo()
+    assert json.loads(path.read_text()) == {"a": 1}
+    assert [p.name for p in tmp_path.iterdir()] == ["metrics.json"]
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path):

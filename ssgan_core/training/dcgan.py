@@ -18,10 +18,14 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn, update_bn
 from ssgan_core import losses
 from ssgan_core.data.augment import augment
 from ssgan_core.data.loaders import Cached, Loader
-from ssgan_core.errors import InputError
 from ssgan_core.models.discriminator import Discriminator
 from ssgan_core.models.generator import Generator
-from ssgan_core.training.checkpoint import load_checkpoint, save_checkpoint, seed_step
+from ssgan_core.training.checkpoint import (
+    checksum,
+    resume_checkpoint,
+    save_checkpoint,
+    seed_step,
+)
 from ssgan_core.training.hardware import Hardware
 
 BETAS = (0.5, 0.999)
@@ -171,16 +175,17 @@ def train(
     seed_step(seed, -1)
     gan = Gan.make(recipe, images.shape[-1], width)
     noise = gan.noise(SAMPLES)
-    identity = [repr(recipe), len(images), width, steps, looks, seed]
+    identity = {
+        "recipe": repr(recipe),
+        "images": [*images.shape, checksum(images)],
+        "width": width,
+        "steps": steps,
+        "looks": looks,
+        "seed": seed,
+    }
     log: dict[str, Any] = {"identity": identity, "step": 0, "seconds": 0.0, "looks": []}
     log |= {"terms": torch.empty(0, len(TERMS)), "samples": {0: draw(gan.generator, noise)}}
-    saved = load_checkpoint(checkpoint, gan.hardware.device) if checkpoint else None
-    if saved:
-        if saved.get("identity") != identity:
-            raise InputError(
-                f"{checkpoint} is a checkpoint of {saved.get('identity')}, this training is "
-                f"{identity} (recipe, images, width, steps, looks, seed)"
-            )
+    if saved := resume_checkpoint(checkpoint, identity):
         for name, part in gan.parts().items():
             part.load_state_dict(saved[name])
         log = {key: saved[key] for key in log}
@@ -229,7 +234,7 @@ def look_steps(steps: int, looks: int, epoch: int) -> list[int]:
 def averaged(gan: Gan) -> nn.Module:
     """The generator with averaged weights, and batch-norm statistics measured for them."""
     batch = max(gan.recipe.batch, 64)
-    with torch.random.fork_rng(), gan.hardware.autocast():
+    with gan.hardware.own_random_numbers(), gan.hardware.autocast():
         torch.manual_seed(0)
         update_bn((gan.noise(batch) for _ in range(STATISTICS_BATCHES)), gan.average.module)
     return gan.average.module.eval()

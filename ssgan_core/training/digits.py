@@ -14,7 +14,12 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from ssgan_core.data.digits import CLASSES, Digits
 from ssgan_core.models.digits import digits_pair
-from ssgan_core.training.checkpoint import load_checkpoint, save_checkpoint, seed_step
+from ssgan_core.training.checkpoint import (
+    checksum,
+    resume_checkpoint,
+    save_checkpoint,
+    seed_step,
+)
 from ssgan_core.training.density import Density
 from ssgan_core.training.digits_steps import (
     EMA_EVERY,
@@ -62,10 +67,23 @@ def train(
     Everything random is a function of (seed, step).  The state is saved to `checkpoint` once a
     minute, so that the same call goes on after a kill and ends with the same numbers; a finished
     run is read back from it.  The test set is looked at `looks` times for the history.
+
+    Raises
+    ------
+    InputError
+        The checkpoint is another training's.
     """
     hardware = hardware or Hardware.detect()
+    identity = {
+        "recipe": {name: str(value) for name, value in vars(recipe).items() if name != "form"},
+        "outputs": recipe.form.outputs,
+        "digits": digits.checksum,
+        "labeled": [*rows.shape, checksum(rows)],
+        "looks": looks,
+        "seed": seed,
+    }
     device, runs = hardware.device, len(rows)
-    with torch.random.fork_rng():
+    with hardware.own_random_numbers():
         seed_step(seed, -1)
         networks = digits_pair(digits.side, runs, recipe.form.outputs)
         networks[1].standardize(digits.images[:500])
@@ -83,8 +101,7 @@ def train(
     state |= {f"optimizer {i}": optimizer for i, optimizer in enumerate(optimizers)}
 
     first, seconds, history, walls = 0, 0.0, [], {}
-    saved = load_checkpoint(checkpoint, device) if checkpoint else None
-    if saved:
+    if saved := resume_checkpoint(checkpoint, identity):
         first, seconds, history, walls = (
             saved[key] for key in ("step", "seconds", "history", "walls")
         )
@@ -95,7 +112,7 @@ def train(
         if checkpoint:
             parts = {name: part.state_dict() for name, part in state.items()}
             here = {"step": step, "seconds": seconds, "history": history, "walls": walls}
-            save_checkpoint(checkpoint, parts | here)
+            save_checkpoint(checkpoint, parts | here | {"identity": identity})
 
     def look(network: nn.Module) -> tuple[Tensor, list[float]]:
         logits = predict(network, test_images, runs, hardware)
@@ -103,13 +120,13 @@ def train(
         return logits.cpu(), right.double().mean(1).tolist()
 
     def wall() -> Tensor:
-        with torch.no_grad(), torch.random.fork_rng():
+        with torch.no_grad(), hardware.own_random_numbers():
             seed_step(seed, -1)
             return generator.sample(WALL)[0].cpu()
 
     watched = {round(recipe.steps * (i + 1) / looks) for i in range(looks)}
     last_saved = tick = time.perf_counter()
-    with torch.random.fork_rng():
+    with hardware.own_random_numbers():
         if not walls and recipe.uses_generator:
             walls[0] = wall()
         for step in range(first, recipe.steps):
@@ -118,12 +135,11 @@ def train(
             late = recipe.late(step)
             for optimizer in optimizers:
                 optimizer.param_groups[0]["lr"] = recipe.learning_rate * recipe.rate(step)
-            with hardware.autocast():
-                if recipe.uses_generator:
-                    networks = (generator, discriminator)
-                    terms = train_step(*networks, optimizers, batch, recipe, late, density)
-                else:
-                    terms = baseline_step(discriminator, optimizers[1], batch, recipe, late)
+            if recipe.uses_generator:
+                networks, extra = (generator, discriminator), (late, hardware, density)
+                terms = train_step(*networks, optimizers, batch, recipe, *extra)
+            else:
+                terms = baseline_step(discriminator, optimizers[1], batch, recipe, late, hardware)
             if (step + 1) % EMA_EVERY == 0:
                 averaged.update_parameters(discriminator)
             if step + 1 in watched:

@@ -12,6 +12,7 @@ from ssgan_core import losses
 from ssgan_core.data.digits import CLASSES
 from ssgan_core.models.digits import Discriminator, Generator
 from ssgan_core.training.density import Density
+from ssgan_core.training.hardware import Hardware
 
 EMA_EVERY = 10  # steps between updates of the averaged weights
 BASELINE_STEPS = 2000  # at most: without a generator the loss is flat long before
@@ -90,6 +91,7 @@ def train_step(
     batch: Batch,
     recipe: Recipe,
     late: float,
+    hardware: Hardware,
     density: Density | None = None,
 ) -> dict[str, Tensor]:
     """One update of D, then one of G against the D just updated; the loss terms, each (R,).
@@ -98,10 +100,11 @@ def train_step(
     each row's result is the same as in three passes.  `late` is the weight, 0 to 1, of the
     terms that enter late.  Source: Salimans et al. 2016, sections 3.1 and 5.
     """
-    with torch.no_grad():
-        fake = generator.sample(batch.unlabeled.shape[1])
+    with hardware.autocast():
+        with torch.no_grad():
+            fake = generator.sample(batch.unlabeled.shape[1])
+        logits, _ = discriminator(torch.cat([batch.labeled, batch.unlabeled, fake], 1))
     sizes = [batch.labeled.shape[1], batch.unlabeled.shape[1], fake.shape[1]]
-    logits, _ = discriminator(torch.cat([batch.labeled, batch.unlabeled, fake], 1))
     of_labeled, of_real, of_fake = logits.split(sizes, 1)
     terms = {
         "labeled": recipe.form.labeled(of_labeled, batch.labels),
@@ -115,8 +118,8 @@ def train_step(
     optimizer_g, optimizer_d = optimizers
     update(discriminator, loss_d, optimizer_d)
 
-    fake = generator.sample(batch.unlabeled.shape[1])
-    with parametrize.cached():  # D's normalized weights serve both passes
+    with hardware.autocast(), parametrize.cached():  # D's normalized weights serve both passes
+        fake = generator.sample(batch.unlabeled.shape[1])
         _, fake_features = discriminator(fake)
         with torch.no_grad():
             _, real_features = discriminator(batch.unlabeled)
@@ -139,13 +142,15 @@ def baseline_step(
     batch: Batch,
     recipe: Recipe,
     late: float,
+    hardware: Hardware,
 ) -> dict[str, Tensor]:
     """The same network without a GAN: labels alone, or labels and its own guesses (Lee 2013)."""
     terms = {}
     images = batch.labeled
     if recipe.method == "pseudo_label":
         images = torch.cat([images, batch.unlabeled], 1)
-    logits, _ = discriminator(images)
+    with hardware.autocast():
+        logits, _ = discriminator(images)
     of_labeled, of_real = logits.tensor_split([batch.labels.shape[1]], 1)
     terms["labeled"] = loss = losses.labeled_loss(of_labeled, batch.labels)
     if recipe.method == "pseudo_label":

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from ssgan_core.data.loaders import Batch
 from ssgan_core.errors import InputError
-from ssgan_core.training.checkpoint import load_checkpoint, save_checkpoint, seed_step
+from ssgan_core.training.checkpoint import resume_checkpoint, save_checkpoint, seed_step
 from ssgan_core.training.evaluate import PhotoData, accuracy, evaluation_model, probabilities
 from ssgan_core.training.hardware import Hardware
 from ssgan_core.training.parallel import agree, rank, share, world
@@ -179,15 +179,9 @@ def _resume(learner: Learner, checkpoint: Path | None, identity: dict[str, Any])
     """What is known of the training so far; its networks and optimizers as they were."""
     log: dict[str, Any] = {"step": 0, "seconds": 0.0, "rounds": 0, "sums": {}, "history": []}
     log |= {"samples": {}, "best": {"step": 0, "validation": -1.0, "weights": {}}}
-    saved = load_checkpoint(checkpoint, learner.hardware.device) if checkpoint else None
+    saved = resume_checkpoint(checkpoint, identity)
     if not saved:
         return log
-    theirs = saved.get("identity", {})
-    differ = [key for key, value in identity.items() if theirs.get(key) != value]
-    if differ:
-        here = ", ".join(f"{key} {identity[key]!r}" for key in differ)
-        there = ", ".join(f"{key} {theirs.get(key)!r}" for key in differ)
-        raise InputError(f"{checkpoint} is a checkpoint of another training ({there}, not {here})")
     for name, part in _parts(learner).items():
         part.load_state_dict(saved[name])
     return {key: saved[key] for key in log}

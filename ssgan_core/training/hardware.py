@@ -23,12 +23,16 @@ class Hardware:
     def detect(cls) -> Self:
         """The first CUDA GPU where there is one; bf16 where the hardware computes in it."""
         if torch.cuda.is_available():
-            return cls(torch.device("cuda"), torch.cuda.is_bf16_supported())
+            return cls(torch.device("cuda"), torch.cuda.is_bf16_supported(False))
         abilities = torch.cpu.get_capabilities()
         return cls(
             torch.device("cpu"),
             bool(abilities.get("amx_tile") or abilities.get("avx512_bf16")),
         )
+
+    def own_random_numbers(self) -> contextlib.AbstractContextManager:
+        """Context after which PyTorch's generators are as they were before it."""
+        return torch.random.fork_rng([self.device] if self.device.type == "cuda" else [])
 
     def autocast(self) -> contextlib.AbstractContextManager:
         """Context in which convolutions and matrix products run in bf16 where that pays."""

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ssgan_core.data.rings import PlaneData, draw_many
 from ssgan_core.errors import InputError
+from ssgan_core.paths import whole_file
 from ssgan_core.results import format_ci
 from ssgan_core.training.plane import Density, Trained, train
 from ssgan_core.training.plane_recipes import Recipe
@@ -58,7 +59,8 @@ def compare(
         frame["accuracy"] = trained.accuracy.tolist()
         frame["low"], frame["between"] = shares(trained, data)
         if path is not None:
-            frame.to_pickle(path)
+            with whole_file(path) as partial:
+                frame.to_pickle(partial)
         frames.append(frame)
         reached = int((frame.accuracy >= GOAL).sum())
         print(f"{method}: {reached} of {len(frame)} runs at {GOAL:.0%} or more")

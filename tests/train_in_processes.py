@@ -1,8 +1,10 @@
 """What test_parallel.py trains, alone or under torchrun: `train_in_processes.py FILE`."""
 
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -10,6 +12,7 @@ import torch
 from torch import nn
 
 from ssgan_core.data.photos import PhotoCollection
+from ssgan_core.training import fit as fit_module
 from ssgan_core.training import photos
 from ssgan_core.training.evaluate import PhotoData
 from ssgan_core.training.fit import Fit, fit
@@ -39,18 +42,41 @@ def train_article() -> Fit:
     return fit(recipe, made_up(32), 3, width=8, generator_width=16, rounds=3)
 
 
+def train_views() -> Fit:
+    """Augmented, strong and weak views, quarter turns and averaged weights."""
+    recipe = replace(
+        find_recipe("ssgan-minus-gan"), learning_rate=1e-4, confidence=0.0, labeled_batch=8
+    )
+    return fit(replace(recipe, unlabeled_batch=16), made_up(32), 3, width=8, rounds=3)
+
+
+def train_by_the_clock() -> Fit:
+    """Minutes end it, and the clock of process 1 is three times as fast."""
+    if rank():
+        fit_module.time = SimpleNamespace(perf_counter=lambda: 3 * time.perf_counter())
+    return fit(find_recipe("supervised"), made_up(32), max_minutes=0.02, width=8, rounds=2)
+
+
 def train_growing() -> Fit:
     recipe = replace(find_recipe("ssgan-growing"), small_first=0.4, unlabeled_batch=16)
     return fit(recipe, made_up(64), 4, width=8, generator_width=16, rounds=2)
 
 
+def plain(done: Fit) -> dict:
+    """What is compared of a training, in tensors and plain values."""
+    history = done.history.drop(columns="seconds").to_dict("list")
+    weights = [p.detach().clone() for p in done.learner.classifier.parameters()]
+    return {"history": history, "weights": weights}
+
+
+PARITY = {"article": train_article, "views": train_views}
+
 if __name__ == "__main__":
     torch.set_num_threads(1)
     photos.synchronized = without_batch_norm
     with processes():
-        done, grown = train_article(), train_growing()
+        told = {name: plain(train()) for name, train in PARITY.items()}
+        told["head"] = train_growing().learner.generator.head.weight.detach()
+        told["rounds"] = len(train_by_the_clock().history)
         if rank() == 0:
-            history = done.history.drop(columns="seconds").to_dict("list")
-            weights = [p.detach().clone() for p in done.learner.classifier.parameters()]
-            head = grown.learner.generator.head.weight.detach()
-            torch.save({"history": history, "weights": weights, "head": head}, sys.argv[1])
+            torch.save(told, sys.argv[1])

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from ssgan_core.training.parallel import rank, share, world
+
 
 def augment(images: Tensor, strength: float = 1.0) -> Tensor:
     """Flip, zoom, shift, rotate and relight each image on its own.
@@ -17,14 +19,14 @@ def augment(images: Tensor, strength: float = 1.0) -> Tensor:
     Shapes: images (B, 3, S, S), float; the same shape comes back. `strength` 0 only flips; at 1 an
     image is zoomed by up to ×1.25 or ×0.8, shifted by up to an eighth of its side, rotated by up
     to 12°, and its brightness and contrast change by up to 20 %. Random numbers come from
-    PyTorch's global generator.
+    PyTorch's global generator; of several processes, each draws those of all and takes its share.
     """
-    n, device = len(images), images.device
+    everyone, device = len(images) * world(), images.device
 
     def uniform(low: float, high: float) -> Tensor:
-        return torch.empty(n, device=device).uniform_(low, high)
+        return share(torch.empty(everyone, device=device).uniform_(low, high))
 
-    flip = torch.randint(0, 2, (n,), device=device) * 2.0 - 1.0
+    flip = share(torch.randint(0, 2, (everyone,), device=device)) * 2.0 - 1.0
     angle = uniform(-1, 1) * strength * math.radians(12)
     zoom = torch.exp(uniform(-1, 1) * strength * math.log(1.25))
     cos, sin = torch.cos(angle) * zoom, torch.sin(angle) * zoom
@@ -35,7 +37,8 @@ def augment(images: Tensor, strength: float = 1.0) -> Tensor:
         ],
         dim=1,
     )
-    grid = F.affine_grid(theta, list(images.shape), align_corners=False)
+    with torch.autocast(device.type, enabled=False):  # bf16 has no place for half a pixel
+        grid = F.affine_grid(theta, list(images.shape), align_corners=False)
     moved = F.grid_sample(images, grid.to(images.dtype), "bilinear", "reflection", False)
     if strength == 0:
         return moved
@@ -50,10 +53,11 @@ def quarter_turns(images: Tensor) -> tuple[Tensor, Tensor]:
 
     Shapes: images (B, C, S, S) → the same shape, turns (B,) of 0 to 3.
     """
-    turns = torch.arange(len(images), device=images.device) % 4
+    turns = share(torch.arange(len(images) * world(), device=images.device)) % 4
     turned = torch.empty_like(images)
-    for k in range(4):
-        turned[k::4] = torch.rot90(images[k::4], k, (2, 3))
+    for first in range(4):  # every fourth image of a process is turned alike
+        turn = (rank() + first * world()) % 4
+        turned[first::4] = torch.rot90(images[first::4], turn, (2, 3))
     return turned, turns
 
 
@@ -66,12 +70,12 @@ def augment_strongly(images: Tensor, strength: float = 2.0) -> Tensor:
     Shapes as `augment`. The tint scales each channel by up to 30 %; the square (cutout, DeVries
     and Taylor 2017, arXiv:1708.04552) has half the image's side and may reach over its edge.
     """
-    n, side, device = len(images), images.shape[-1], images.device
+    everyone, side, device = len(images) * world(), images.shape[-1], images.device
     moved = augment(images, strength)
     mean = moved.mean(dim=(1, 2, 3), keepdim=True)
-    tint = torch.empty(n, 3, 1, 1, device=device).uniform_(0.7, 1.3)
+    tint = share(torch.empty(everyone, 3, 1, 1, device=device).uniform_(0.7, 1.3))
     tinted = (moved - mean) * tint + mean
-    center = torch.rand(n, 2, device=device) * side
+    center = share(torch.rand(everyone, 2, device=device)) * side
     along = torch.arange(side, device=device)
     rows, columns = ((along - c[:, None]).abs() < side / 4 for c in center.unbind(1))
     hidden = (rows[:, None, :, None] & columns[:, None, None, :]).to(tinted.dtype)

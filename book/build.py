@@ -145,6 +145,8 @@ def main() -> int:
     parser.add_argument("--pages-only", action="store_true", help="run no chapter")
     options = parser.parse_args()
     os.environ["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"  # the kernel's debugger warns otherwise
+    for variable in ("SSGAN_PHOTOS", "SSGAN_MNIST"):  # chapters get what was chosen, or nothing
+        os.environ.pop(variable, None)
     try:
         build(Path.cwd(), **vars(options))
     except BuildError as error:

@@ -17,6 +17,8 @@ from typing import Any
 from book.discover import BuildError
 
 ROOT = Path(__file__).resolve().parents[1]
+KINDS = ("photos", "mnist")  # of data
+DATA_VARIABLES = ("SSGAN_PHOTOS", "SSGAN_MNIST")  # an experiment reads what it names, or nothing
 
 
 def experiments(root: Path) -> dict[str, dict[str, Any]]:
@@ -76,7 +78,8 @@ def record(root: Path, name: str, data: str | None, more: Sequence[str] = ()) ->
 
 def _run(command: Sequence[str], root: Path) -> int:
     """Exit status of a command that gets the time to save what it has at Ctrl-C."""
-    process = subprocess.Popen(command, cwd=root)
+    own = {name: value for name, value in os.environ.items() if name not in DATA_VARIABLES}
+    process = subprocess.Popen(command, cwd=root, env=own)
     try:
         return process.wait()
     except KeyboardInterrupt:  # the terminal has sent it to both; `subprocess.run` would kill it
@@ -91,11 +94,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     listing = "; ".join(f"{name}: {found['about']}" for name, found in experiments(ROOT).items())
     parser.add_argument("name", help=listing)
-    for kind in ("photos", "mnist"):
-        parser.add_argument(f"--{kind}", dest="data", help=f"folder of {kind}, where one is read")
+    for kind in KINDS:
+        parser.add_argument(f"--{kind}", help=f"folder of {kind}, where one is read")
     given, more = parser.parse_known_args(arguments)
     try:
-        record(ROOT, given.name, given.data, more)
+        folders = {kind: getattr(given, kind) for kind in KINDS if getattr(given, kind)}
+        kind = experiments(ROOT).get(given.name, {}).get("data")
+        if stray := folders.keys() - {kind}:
+            reads = f"--{kind}" if kind else "no folder of data"
+            raise BuildError(f"{given.name} reads {reads}, and was given --{stray.pop()}")
+        record(ROOT, given.name, folders.get(kind), more)
     except BuildError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

@@ -111,6 +111,11 @@ class Photos:
         if settings.labeled_set:
             chosen = read_labeled(resolve_path(settings.labeled_set), self.photos)
         else:
+            if len(self.photos.rows("labeled")) and draw == 0:
+                report(
+                    "labels are drawn from labeled/ and train/ alike; labeled_set, a CSV, "
+                    "keeps to chosen photos"
+                )
             chosen = draw_labeled(self.photos, settings.labels, settings.seed + draw)
         for warning in chosen.warnings:
             report(warning)

@@ -69,8 +69,10 @@ def feed(source: Source, seed: int) -> Iterator[tuple[Batch, Batch]]:
     """Labeled and unlabeled batches of the book's recipe, side by side and without end."""
     recipe = find_recipe("ssgan")
     rows = np.random.default_rng(seed).permutation(len(source.labels))
-    labeled = Loader(source, rows[:LABELED], recipe.labeled_batch, shuffle=True, seed=seed)
-    unlabeled = Loader(source, rows[LABELED:], recipe.unlabeled_batch, shuffle=True, seed=seed)
+    known = rows[np.asarray(source.labels)[rows] >= 0][:LABELED]
+    others = np.setdiff1d(rows, known)
+    labeled = Loader(source, known, recipe.labeled_batch, shuffle=True, seed=seed)
+    unlabeled = Loader(source, others, recipe.unlabeled_batch, shuffle=True, seed=seed)
     return zip(labeled.stream(), unlabeled.stream(), strict=True)
 
 

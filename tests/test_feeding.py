@@ -22,6 +22,15 @@ FILES = odd_files()
 LOADERS = [pytest.param("DALI", marks=needs_dali), "torchvision", "PIL"]
 
 
+def test_photos_of_unknown_class_are_never_the_labeled_ones():
+    labels = torch.tensor([-1, 0, 1, -1]).repeat(75)
+    source = Cached(torch.arange(300, dtype=torch.uint8).view(-1, 1, 1, 1), labels)
+    known = [next(batches)[0] for batches in [feeding.feed(source, 0)] for _ in range(8)]
+    assert all((batch.labels >= 0).all() for batch in known)
+    seen = torch.cat([batch.images for batch in known]).unique()
+    assert len(seen) <= feeding.LABELED
+
+
 # Shards
 
 

@@ -202,10 +202,30 @@ def test_an_experiment_is_recorded_once_and_a_failure_is_said(tmp_path, capfd):
         record.record(root, "tiny", str(root))
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["ablation", "--photos", "."], "ablation reads no folder of data, and was given --photos"),
+        (["mnist", "--photos", "."], "mnist reads --mnist, and was given --photos"),
+    ],
+)
+def test_a_folder_that_an_experiment_does_not_read_is_refused(arguments, message, capsys):
+    assert record.main(arguments) == 1
+    assert message in capsys.readouterr().err
+
+
+def test_an_experiment_reads_no_exported_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("SSGAN_PHOTOS", "/exported")
+    code = "import os, pathlib; pathlib.Path('seen').write_text(str('SSGAN_PHOTOS' in os.environ))"
+    assert record._run([sys.executable, "-c", code], tmp_path) == 0
+    assert (tmp_path / "seen").read_text() == "False"
+
+
 def test_ctrl_c_leaves_a_run_the_time_to_save(tmp_path):
     """Both processes get the signal, as from a terminal; the child needs longer to end."""
     (tmp_path / "slow.py").write_text(
-        "import pathlib, time\n"
+        "import pathlib, signal, time\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a shell's job ignores it
         "try:\n"
         "    pathlib.Path('started').touch()\n"
         "    time.sleep(60)\n"
@@ -214,7 +234,8 @@ def test_ctrl_c_leaves_a_run_the_time_to_save(tmp_path):
         "    pathlib.Path('saved').touch()\n"
     )
     code = (
-        "import pathlib, sys; from book import record; "
+        "import pathlib, signal, sys; from book import record; "
+        "signal.signal(signal.SIGINT, signal.default_int_handler); "
         f"record._run([sys.executable, 'slow.py'], pathlib.Path({str(tmp_path)!r}))"
     )
     process = subprocess.Popen(
@@ -226,5 +247,5 @@ def test_ctrl_c_leaves_a_run_the_time_to_save(tmp_path):
     while not (tmp_path / "started").exists() and process.poll() is None:
         time.sleep(0.05)
     os.killpg(process.pid, signal.SIGINT)
-    assert process.wait(20) != 0
+    assert process.wait(120) != 0
     assert (tmp_path / "saved").exists()

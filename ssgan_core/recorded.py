@@ -16,9 +16,10 @@ def read_recorded(folder: Path) -> pd.DataFrame:
     """One row for each training that a `metrics.json` below a folder tells of, by their paths.
 
     Columns are the settings (`seed` that of this repetition), `method`, its values (`last`,
-    `best`, `minutes` of training, …) and where it comes from: `data`, `device`, `git`,
-    `finished`. No such folder, or an empty one, gives an empty frame. A recipe that has changed
-    since is another method, whose name tells what it had: `ssgan (small_first 0.85)`.
+    `best`, `minutes` of training, …), where it comes from: `data`, `device`, `git`, `finished`, and
+    a `remark` that somebody has added to the file. No such folder, or an empty one, gives an empty
+    frame. A recipe that has changed since is another method, whose name tells what it had:
+    `ssgan (small_first 0.85)`.
 
     Raises
     ------
@@ -30,7 +31,7 @@ def read_recorded(folder: Path) -> pd.DataFrame:
         try:
             metrics = json.loads(path.read_text(encoding="utf-8"))
             origin = {name: metrics[name] for name in ("device", "git", "finished")}
-            origin |= {"data": metrics["data"]["name"]}
+            origin |= {"data": metrics["data"]["name"], "remark": metrics.get("remark", "")}
             changed = f" ({then})" if (then := settings_then(metrics)) else ""
             for method, values in metrics["values"].items():
                 for i in range(len(values["last"])):

@@ -39,6 +39,13 @@ def test_trainings_are_read_back_with_settings_values_and_origin(runs):
     metrics = json.loads((runs / "2/metrics.json").read_text())
     assert frame["last"].tolist()[4:6] == metrics["values"]["feature_matching"]["last"]
     assert frame.device[4] == metrics["device"] and frame.steps[4] == 20
+    assert (frame.remark == "").all()
+
+
+def test_a_remark_in_a_record_comes_along(runs, tmp_path):
+    metrics = json.loads((runs / "2/metrics.json").read_text()) | {"remark": "by hand"}
+    (tmp_path / "metrics.json").write_text(json.dumps(metrics))
+    assert set(read_recorded(tmp_path).remark) == {"by hand"}
 
 
 def test_trainings_that_differ_in_seed_are_one_row(runs):

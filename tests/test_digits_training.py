@@ -258,7 +258,7 @@ def test_benchmark_and_profile(digits, monkeypatch):
     assert len(table) == 5 and 0 < table.share.sum() <= 1
     floor = floors_of_ours(digits, 1e9)  # no machine is so slow
     assert list(floor.index) == ["arithmetic", "bytes"]
-    assert (floor["giga"] > 0).all() and floor["share of ours"].between(0, 1).all()
+    assert (floor["billions"] > 0).all() and floor["share of ours"].between(0, 1).all()
 
 
 def test_defaults_depend_on_the_data():

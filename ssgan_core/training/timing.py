@@ -76,8 +76,8 @@ def floors(step: Callable[[], object], seconds: float, hardware: Hardware) -> pd
         "arithmetic": (work.operations / 1e9, product_rate(hardware) / 1e9),
         "bytes": (work.bytes / 1e9, copy_rate(hardware.device) / 1e9),
     }
-    table = pd.DataFrame.from_dict(rows, orient="index", columns=["giga", "giga a second"])
-    table["ms a step"] = 1e3 * table["giga"] / table["giga a second"]
+    table = pd.DataFrame.from_dict(rows, orient="index", columns=["billions", "billions a second"])
+    table["ms a step"] = 1e3 * table["billions"] / table["billions a second"]
     table["share of ours"] = table["ms a step"] / (1e3 * seconds)
     return table.rename_axis("floor")
 

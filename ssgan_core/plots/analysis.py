@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from ssgan_core.plots.photos import PALETTE
-from ssgan_core.plots.style import INK
+from ssgan_core.plots.style import INK, in_percent
 from ssgan_core.training.analysis import calibration_error, honest_calibration_error, reliability
 from ssgan_core.training.fit import Fit
 
@@ -60,7 +60,7 @@ def reliability_diagram(fits: Mapping[str, Sequence[Fit]], labels: np.ndarray) -
         label.set_color(color)
     right.set(xlabel="calibration error", xlim=(0, None), ylim=(len(fits) - 0.5, -0.5))
     for axis in (left.xaxis, left.yaxis, right.xaxis):
-        axis.set_major_formatter("{x:.0%}")
+        in_percent(axis)
     return figure
 
 

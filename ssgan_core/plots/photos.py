@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MultipleLocator
 from torch import Tensor
 
-from ssgan_core.plots.style import CLASS_COLORS, INK
+from ssgan_core.plots.style import CLASS_COLORS, INK, in_percent
 from ssgan_core.results import mean_ci
 from ssgan_core.training.fit import Fit
 
@@ -67,7 +67,7 @@ def training_curves(fits: Mapping[str, Sequence[Fit]]) -> Figure:
     left.set(title="labeled loss", xlabel="share of training", ylim=(0, None))
     right.set(title="validation accuracy", xlabel="share of training")
     right.axhline(0.5, color=INK, linewidth=0.8, linestyle=":")
-    right.yaxis.set_major_formatter("{x:.0%}")
+    in_percent(right.yaxis)
     right.legend(fontsize=9)
     return figure
 
@@ -120,7 +120,7 @@ def accuracy_dots(
         axes.annotate(f" {name}", (value, -0.45), color="#7d5ba6", fontsize=8, va="bottom")
     axes.set_yticks(range(len(fits)), list(fits))
     axes.set(ylim=(len(fits) - 0.5, -0.6), xlabel="test accuracy, last epoch")
-    axes.xaxis.set_major_formatter("{x:.0%}")
+    in_percent(axes.xaxis)
     return figure
 
 

@@ -1,11 +1,19 @@
 """Colors and defaults shared by every figure of the book."""
 
 import matplotlib as mpl
+from matplotlib.axis import Axis
+from matplotlib.ticker import MaxNLocator
 
 CLASS_COLORS = ("#2a6fbb", "#f08a24")  # class 0 (cat, outer ring), class 1 (dog, inner ring)
 GENERATED = "#d62f4b"
 UNLABELED = "#9aa3ad"
 INK = "#22303c"
+
+
+def in_percent(axis: Axis) -> None:
+    """Label shares of 1 in whole percents, with ticks where these are exact."""
+    axis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 5, 10]))
+    axis.set_major_formatter("{x:.0%}")
 
 
 def use_style() -> None:

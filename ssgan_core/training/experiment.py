@@ -136,7 +136,8 @@ def load_photos(settings: ImageSettings, report: Callable[[str], None]) -> Photo
         name, root = "drawn pets", drawn_pets(settings.pets, size=max(64, settings.size))
     found = scan(root)
     decoded = decode_all(found, settings.size)
-    report(f"{len(decoded.photos)} photos, {found.layout}; {decoded.reason}")
+    report(f"{len(decoded.photos)} photos, {found.layout}")
+    report(decoded.reason)
     for path, reason in decoded.corrupt:
         report(f"skipped {path}: {reason}")
     photos = split_photos(decoded.photos)

@@ -14,7 +14,15 @@ from pathlib import Path
 from typing import Any
 
 from book import execute, expectations
-from book.discover import PROFILES, BuildError, Chapter, chapters_of, check_pair, select
+from book.discover import (
+    DATA_VARIABLES,
+    PROFILES,
+    BuildError,
+    Chapter,
+    chapters_of,
+    check_pair,
+    select,
+)
 from book.freshness import key_of
 
 
@@ -145,7 +153,7 @@ def main() -> int:
     parser.add_argument("--pages-only", action="store_true", help="run no chapter")
     options = parser.parse_args()
     os.environ["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"  # the kernel's debugger warns otherwise
-    for variable in ("SSGAN_PHOTOS", "SSGAN_MNIST"):  # chapters get what was chosen, or nothing
+    for variable in DATA_VARIABLES.values():  # chapters get what was chosen, or nothing
         os.environ.pop(variable, None)
     try:
         build(Path.cwd(), **vars(options))

@@ -14,6 +14,7 @@ import yaml
 from jupytext.compare import NotebookDifference, compare_notebooks
 
 PROFILES = ("smoke", "quick", "full")
+DATA_VARIABLES = {"photos": "SSGAN_PHOTOS", "mnist": "SSGAN_MNIST"}  # kinds of data, exported
 
 
 class BuildError(Exception):

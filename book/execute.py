@@ -1,7 +1,6 @@
 """One chapter through papermill: a whole page, or none."""
 
 import json
-import os
 import sys
 import time
 from collections.abc import Callable
@@ -15,6 +14,7 @@ from papermill.exceptions import PapermillExecutionError
 from tqdm import tqdm
 
 from book.discover import BuildError, Chapter
+from ssgan_core.paths import whole_file
 
 CELL_TIMEOUT_S = {"smoke": 600, "quick": 3600, "full": 7 * 24 * 3600}
 KEY = "ssgan_book"  # where the page's metadata says what it was made from
@@ -174,9 +174,8 @@ def _clean(notebook: nbformat.NotebookNode, about: dict[str, Any]) -> None:
 
 
 def _replace(path: Path, text: str) -> None:
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(text, encoding="utf-8")
-    os.replace(partial, path)
+    with whole_file(path) as partial:
+        partial.write_text(text, encoding="utf-8")
 
 
 def _one_line(error: Exception) -> str:

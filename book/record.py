@@ -14,11 +14,9 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from book.discover import BuildError
+from book.discover import DATA_VARIABLES, BuildError
 
 ROOT = Path(__file__).resolve().parents[1]
-KINDS = ("photos", "mnist")  # of data
-DATA_VARIABLES = ("SSGAN_PHOTOS", "SSGAN_MNIST")  # an experiment reads what it names, or nothing
 
 
 def experiments(root: Path) -> dict[str, dict[str, Any]]:
@@ -78,7 +76,8 @@ def record(root: Path, name: str, data: str | None, more: Sequence[str] = ()) ->
 
 def _run(command: Sequence[str], root: Path) -> int:
     """Exit status of a command that gets the time to save what it has at Ctrl-C."""
-    own = {name: value for name, value in os.environ.items() if name not in DATA_VARIABLES}
+    exported = DATA_VARIABLES.values()  # an experiment reads what it names, or nothing
+    own = {name: value for name, value in os.environ.items() if name not in exported}
     process = subprocess.Popen(command, cwd=root, env=own)
     try:
         return process.wait()
@@ -94,11 +93,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     listing = "; ".join(f"{name}: {found['about']}" for name, found in experiments(ROOT).items())
     parser.add_argument("name", help=listing)
-    for kind in KINDS:
+    for kind in DATA_VARIABLES:
         parser.add_argument(f"--{kind}", help=f"folder of {kind}, where one is read")
     given, more = parser.parse_known_args(arguments)
     try:
-        folders = {kind: getattr(given, kind) for kind in KINDS if getattr(given, kind)}
+        folders = {kind: getattr(given, kind) for kind in DATA_VARIABLES if getattr(given, kind)}
         kind = experiments(ROOT).get(given.name, {}).get("data")
         if stray := folders.keys() - {kind}:
             reads = f"--{kind}" if kind else "no folder of data"

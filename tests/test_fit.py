@@ -25,7 +25,7 @@ from ssgan_core.training.photos import (
     set_schedule,
     ssgan_step,
 )
-from ssgan_core.training.recipes import ALL, find_recipe, settings_table
+from ssgan_core.training.recipes import ALL, Recipe, find_recipe, settings_table
 from ssgan_core.training.watch import COLLAPSED, variety
 
 SIZES = {"width": 8, "generator_width": 32, "rounds": 3}
@@ -34,6 +34,20 @@ SIZES = {"width": 8, "generator_width": 32, "rounds": 3}
 @pytest.fixture(scope="module")
 def data() -> PhotoData:
     return dark_and_bright()
+
+
+def fit_and_kill(at: str, recipe: Recipe, data: PhotoData, checkpoint: Path) -> None:
+    """Train for six steps, and die when a line of progress says `at`."""
+
+    class Killed(Exception):
+        pass
+
+    def kill(line: str) -> None:
+        if at in line:
+            raise Killed
+
+    with pytest.raises(Killed):
+        fit(recipe, data, 6, **SIZES, checkpoint=checkpoint, report=kill)
 
 
 def weights(run) -> torch.Tensor:
@@ -63,17 +77,8 @@ def test_the_baseline_solves_an_easy_problem(data):
 def test_a_killed_training_goes_on_exactly(data, name, tmp_path, monkeypatch):
     recipe = find_recipe(name)
     whole = fit(recipe, data, 6, **SIZES)
-
-    class Killed(Exception):
-        pass
-
-    def kill_after_second_round(line: str) -> None:
-        if "step 4/6" in line:
-            raise Killed
-
     path = tmp_path / "a.pt"
-    with pytest.raises(Killed):
-        fit(recipe, data, 6, **SIZES, checkpoint=path, report=kill_after_second_round)
+    fit_and_kill("step 4/6", recipe, data, path)
     resumed = fit(recipe, data, 6, **SIZES, checkpoint=path)
     assert torch.equal(weights(whole), weights(resumed))
     assert np.array_equal(whole.probabilities, resumed.probabilities)
@@ -88,13 +93,7 @@ def test_the_best_round_and_the_clock_survive_a_kill(data, tmp_path, monkeypatch
     monkeypatch.setattr(rounds, "accuracy", lambda *_: 0.5)
     recipe, path = find_recipe("supervised-augmented"), tmp_path / "a.pt"
     whole = fit(recipe, data, 6, **SIZES)
-
-    def kill(line: str) -> None:
-        if "step 4/6" in line:
-            raise RuntimeError("killed")
-
-    with pytest.raises(RuntimeError, match="killed"):
-        fit(recipe, data, 6, **SIZES, checkpoint=path, report=kill)
+    fit_and_kill("step 4/6", recipe, data, path)
     saved = load_checkpoint(path)
     saved["seconds"] += 1000
     best, now = saved["best"]["weights"], saved["ema"]
@@ -110,13 +109,7 @@ def test_a_growing_generator_goes_on_exactly(tmp_path):
     data, path = dark_and_bright(size=64), tmp_path / "a.pt"
     recipe = replace(find_recipe("ssgan-growing"), small_first=0.5, unlabeled_batch=16)
     whole = fit(recipe, data, 6, **SIZES)
-
-    def kill(line: str) -> None:
-        if "step 2/6" in line:
-            raise RuntimeError("killed")
-
-    with pytest.raises(RuntimeError, match="killed"):
-        fit(recipe, data, 6, **SIZES, checkpoint=path, report=kill)
+    fit_and_kill("step 2/6", recipe, data, path)
     resumed = fit(recipe, data, 6, **SIZES, checkpoint=path)
     assert torch.equal(weights(whole), weights(resumed))
     assert whole.samples.keys() == resumed.samples.keys() == {2, 4, 6}

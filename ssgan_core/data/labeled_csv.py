@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import csv
-import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
@@ -12,6 +10,7 @@ import numpy as np
 
 from ssgan_core.data.photos import PhotoCollection
 from ssgan_core.errors import InputError
+from ssgan_core.paths import whole_file
 
 HEADER = ["path", "label"]
 
@@ -38,20 +37,12 @@ class LabeledSet:
         file = Path(file)
         names = [self.classes[label] for label in self.labels]
         try:
-            handle, partial = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
-        except OSError as error:
-            raise InputError(f"{file} cannot be written: {error.strerror}.") from error
-        try:
-            with open(handle, "w", newline="", encoding="utf-8") as stream:
-                writer = csv.writer(stream, lineterminator="\n")
+            with whole_file(file) as partial, open(partial, "w", newline="", encoding="utf-8") as out:
+                writer = csv.writer(out, lineterminator="\n")
                 writer.writerow(HEADER)
                 writer.writerows(sorted(zip(self.paths, names, strict=True), key=lambda r: r[::-1]))
-            os.chmod(partial, 0o644)
-            os.replace(partial, file)
         except OSError as error:
             raise InputError(f"{file} cannot be written: {error.strerror}.") from error
-        finally:
-            Path(partial).unlink(missing_ok=True)
 
 
 class PhotoFinder:

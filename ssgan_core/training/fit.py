@@ -16,7 +16,7 @@ from ssgan_core.data.loaders import Batch
 from ssgan_core.errors import InputError
 from ssgan_core.training.checkpoint import resume_checkpoint, save_checkpoint, seed_step
 from ssgan_core.training.evaluate import PhotoData, accuracy, evaluation_model, probabilities
-from ssgan_core.training.hardware import Hardware
+from ssgan_core.training.hardware import Hardware, keep_freed_memory
 from ssgan_core.training.parallel import agree, rank, share, world
 from ssgan_core.training.photos import (
     Learner,
@@ -94,6 +94,7 @@ def fit(
     _check(recipe, data, steps, max_minutes)
     seed_step(seed, -1)
     size, classes = data.images.shape[-1], data.photos.classes
+    keep_freed_memory()
     learner = make_learner(recipe, size, width, generator_width, len(classes), Hardware.detect())
     noise = torch.randn(SAMPLES, learner.generator.noise) if recipe.gan else None
     report = report if rank() == 0 else lambda line: None

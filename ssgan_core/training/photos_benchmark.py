@@ -15,7 +15,7 @@ from torch.nn.functional import cross_entropy, softplus
 
 from ssgan_core.models.generator import LADDERS
 from ssgan_core.results import device_name
-from ssgan_core.training.hardware import Hardware
+from ssgan_core.training.hardware import Hardware, keep_freed_memory
 from ssgan_core.training.photos import BETAS, Learner, make_learner, ssgan_step
 from ssgan_core.training.recipes import ARTICLE, Recipe
 from ssgan_core.training.timing import floors, race
@@ -112,6 +112,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=2, help="steps timed in a round")
     given = parser.parse_args()
     hardware = Hardware.detect()
+    keep_freed_memory()
     torch.manual_seed(0)
     batches = random_batches(given.size, given.labels, given.unlabeled)
     both = make_both(ARTICLE, given.size, given.width, 8 * given.width, hardware)

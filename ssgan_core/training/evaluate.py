@@ -85,13 +85,15 @@ def buffers_kept(network: nn.Module) -> Iterator[None]:
 
 @torch.no_grad()
 def all_logits(learner: Learner, model: nn.Module, data: PhotoData, split: str) -> Tensor:
-    """All logits, (images, K or K+1) on the CPU, each image of the split counted once."""
+    """All logits, (images, K or K+1) on the CPU, each image of the split counted once.
+
+    In fp32, as `ssgan_core.predict` computes on any machine.
+    """
     model.eval()
     parts = []
     for batch in data.loader(split, EVALUATION_BATCH):
-        with learner.hardware.autocast():
-            logits, _ = model(learner.images(batch.images))
-        parts.append(logits.float().cpu())
+        logits, _ = model(learner.images(batch.images))
+        parts.append(logits.cpu())
     model.train()
     return torch.cat(parts)
 

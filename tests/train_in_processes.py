@@ -16,8 +16,12 @@ from ssgan_core.training import fit as fit_module
 from ssgan_core.training import photos
 from ssgan_core.training.evaluate import PhotoData
 from ssgan_core.training.fit import Fit, fit
+from ssgan_core.training.hardware import Hardware
 from ssgan_core.training.parallel import processes, rank
 from ssgan_core.training.recipes import find_recipe
+
+# bf16 would round the halves of a batch in their own way, by more than the processes may differ.
+Hardware.detect = lambda: Hardware(torch.device("cpu"), bf16=False)
 
 
 def without_batch_norm(network: nn.Module) -> nn.Module:

@@ -92,7 +92,8 @@ def all_logits(learner: Learner, model: nn.Module, data: PhotoData, split: str) 
     model.eval()
     parts = []
     for batch in data.loader(split, EVALUATION_BATCH):
-        logits, _ = model(learner.images(batch.images))
+        with torch.autocast(learner.hardware.device.type, enabled=False):
+            logits, _ = model(learner.images(batch.images))
         parts.append(logits.cpu())
     model.train()
     return torch.cat(parts)

@@ -76,7 +76,7 @@ def compare_statistics(learner: Learner, data: PhotoData) -> pd.DataFrame:
     }
     rows, means = {}, {}
     for name, statistics in sources.items():
-        with learner.hardware.autocast(), statistics:
+        with statistics:
             logits = all_logits(learner, model, data, "test")
             means[name] = [norm.running_mean.clone() for norm in norms]
             if name == "real":

@@ -47,12 +47,11 @@ def evaluation_model(learner: Learner, data: PhotoData) -> nn.Module:
     """The network to judge: averaged weights and fresh statistics where the recipe has them.
 
     Averaged weights never saw a batch, so their batch-norm statistics have to be measured: on
-    real unlabeled images, the kind that the test images are.
+    real unlabeled images, the kind that the test images are, in fp32 as in `all_logits`.
     """
     model = learner.ema.module if learner.ema else learner.classifier
     if learner.recipe.fresh_statistics:
-        with learner.hardware.autocast():
-            update_bn(real_batches(learner, data), model)
+        update_bn(real_batches(learner, data), model)
     return model
 
 
@@ -92,8 +91,7 @@ def all_logits(learner: Learner, model: nn.Module, data: PhotoData, split: str) 
     model.eval()
     parts = []
     for batch in data.loader(split, EVALUATION_BATCH):
-        with torch.autocast(learner.hardware.device.type, enabled=False):
-            logits, _ = model(learner.images(batch.images))
+        logits, _ = model(learner.images(batch.images))
         parts.append(logits.cpu())
     model.train()
     return torch.cat(parts)

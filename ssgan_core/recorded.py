@@ -81,7 +81,7 @@ def compare_recorded(
             | {
                 "runs": len(group),
                 "minutes a run": f"{group.minutes.mean():.0f}",
-                "device": ", ".join(group.device.unique()),
+                "device": "; ".join(group.device.unique()),
                 "commit": ", ".join(group.git.unique()),
                 "date": group.finished.str[:10].max(),
             }

@@ -1,6 +1,7 @@
-"""Colors and defaults shared by every figure of the book."""
+"""Colors and defaults shared by every figure and table of the book."""
 
 import matplotlib as mpl
+import pandas as pd
 from matplotlib.axis import Axis
 from matplotlib.ticker import MaxNLocator
 
@@ -17,7 +18,11 @@ def in_percent(axis: Axis) -> None:
 
 
 def use_style() -> None:
-    """Set matplotlib's defaults: white ground (readable in dark mode), large type, few lines."""
+    """Set the defaults of figures and tables.
+
+    White ground (readable in dark mode), large type, few lines; no cell of a table is cut short.
+    """
+    pd.options.display.max_colwidth = None
     mpl.rcParams.update(
         {
             "figure.facecolor": "white",

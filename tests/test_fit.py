@@ -107,7 +107,7 @@ def test_the_best_round_and_the_clock_survive_a_kill(data, tmp_path, monkeypatch
 def test_a_growing_generator_goes_on_exactly(tmp_path):
     """Killed while images are small, where its last rung has no optimizer state yet."""
     data, path = dark_and_bright(size=64), tmp_path / "a.pt"
-    recipe = replace(find_recipe("ssgan-growing"), small_first=0.5, unlabeled_batch=16)
+    recipe = replace(find_recipe("ssgan"), small_first=0.5, unlabeled_batch=16)
     whole = fit(recipe, data, 6, **SIZES)
     fit_and_kill("step 2/6", recipe, data, path)
     resumed = fit(recipe, data, 6, **SIZES, checkpoint=path)
@@ -229,7 +229,7 @@ def test_a_training_may_begin_with_smaller_images_and_judges_whole_ones():
 def test_a_growing_generator_hides_nothing_in_small_images():
     """Its whole images start as its small ones enlarged; no step so far has moved the rest."""
     torch.manual_seed(0)
-    learner = make_learner(find_recipe("ssgan-growing"), 64, 8, 32, 2, Hardware.detect())
+    learner = make_learner(find_recipe("ssgan"), 64, 8, 32, 2, Hardware.detect())
     images = torch.randint(0, 256, (8, 3, 64, 64), dtype=torch.uint8)
     set_schedule(learner, 0.0, step=0)
     generator = learner.generator
@@ -247,7 +247,7 @@ def test_a_growing_generator_hides_nothing_in_small_images():
     ssgan_step(learner, images, torch.arange(8) % 2, images)
     assert generator.head.weight.any(), "whole images teach the last rung"
 
-    at_32 = make_learner(find_recipe("ssgan-growing"), 32, 8, 32, 2, Hardware.detect())
+    at_32 = make_learner(find_recipe("ssgan"), 32, 8, 32, 2, Hardware.detect())
     assert not at_32.generator.grows, "images that are never reduced need nothing of the kind"
 
 

@@ -111,11 +111,6 @@ SSGAN = replace(
     consistency=1.0,
     rotation=1.0,
     small_first=0.7,
-)
-GROWING = replace(
-    SSGAN,
-    name="ssgan-growing",
-    about="`ssgan` with a generator whose images grow when the real ones do",
     grows=True,
 )
 MINUS_GAN = replace(
@@ -124,6 +119,7 @@ MINUS_GAN = replace(
     about="`ssgan` without the generator and its terms",
     gan=False,
     feature_matching=False,
+    grows=False,
 )
 COMPLEMENT = replace(
     FEATURE_MATCHING,
@@ -161,6 +157,7 @@ WITHOUT = {
     "averaging": ("the weights of the last step", {"ema": None}),
     "schedule": ("a constant learning rate", {"cosine": False}),
     "small-first": ("images of the whole size from the start", {"small_first": 0.0}),
+    "growing": ("a generator of whole images from the start", {"grows": False}),
     "fresh-statistics": ("the running batch-norm statistics", {"fresh_statistics": False}),
 }
 ABLATIONS = {
@@ -169,7 +166,7 @@ ABLATIONS = {
     )
     for part, (about, changes) in WITHOUT.items()
 }
-ALL = RECIPES | {GROWING.name: GROWING} | ABLATIONS
+ALL = RECIPES | ABLATIONS
 
 
 def find_recipe(name: str) -> Recipe:

@@ -93,7 +93,7 @@ def test_recorded_curves_are_the_runs_and_their_mean():
 def test_a_recipe_that_has_changed_since_is_another_method(tmp_path, capsys):
     """Its runs are not averaged with those of today's recipe, and the command says it."""
     known = find_recipe("ssgan").settings
-    del known["grows"]  # as if it had come since: at its default it makes no difference
+    del known["pull_away"]  # as if it had come since: at its default it makes no difference
     for seed, earlier in (("0", {"small_first": 0.85}), ("1", {})):
         folder = tmp_path / "book/recorded/one" / seed
         folder.mkdir(parents=True)

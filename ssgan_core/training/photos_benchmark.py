@@ -4,9 +4,13 @@ python -m ssgan_core.training.photos_benchmark --size 224
 """
 
 import argparse
+import multiprocessing
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from copy import deepcopy
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
 
 import pandas as pd
 import torch
@@ -18,9 +22,10 @@ from ssgan_core.results import device_name
 from ssgan_core.training.hardware import Hardware, keep_freed_memory
 from ssgan_core.training.photos import BETAS, Learner, make_learner, ssgan_step
 from ssgan_core.training.recipes import ARTICLE, Recipe
-from ssgan_core.training.timing import floors, race
+from ssgan_core.training.timing import floors, race, synchronize
 
 Batches = tuple[Tensor, Tensor, Tensor]
+KEPT = "reference, memory kept"
 
 
 class Reference:
@@ -83,22 +88,74 @@ def make_both(
     return Reference(learner), learner
 
 
-def compare(
-    batches: Batches,
-    both: tuple[Reference, Learner],
-    rounds: int = 3,
-    steps: int = 2,
-) -> pd.DataFrame:
-    """Steps and images a second of both, and their ratio; `race` says how they are timed."""
-    reference, learner = both
-    calls: dict[str, Callable[[], object]] = {
-        "reference": lambda: reference.step(*batches),
-        "ours": lambda: ssgan_step(learner, *batches),
-    }
-    frame = pd.DataFrame({"steps/s": 1 / pd.Series(race(calls, rounds, steps))})
-    frame["images/s"] = frame["steps/s"] * (len(batches[0]) + len(batches[2]))
+@dataclass(frozen=True)
+class Setting:
+    """What a step is timed on: sides and widths as `make_both` has them, images in a step."""
+
+    size: int
+    width: int
+    generator_width: int
+    labels: int
+    unlabeled: int
+    hardware: Hardware
+
+    def step(self, name: str) -> Callable[[], object]:
+        """A step of one of the loops that `compare` names."""
+        torch.manual_seed(0)
+        batches = random_batches(self.size, self.labels, self.unlabeled)
+        reference, learner = make_both(
+            ARTICLE, self.size, self.width, self.generator_width, self.hardware
+        )
+        if name == "ours":
+            return lambda: ssgan_step(learner, *batches)
+        return lambda: reference.step(*batches)
+
+
+def compare(setting: Setting, rounds: int = 3, steps: int = 2) -> pd.DataFrame:
+    """Steps and images a second of the reference and of ours, and their ratio.
+
+    `race` says how they are timed. Each has a process of its own, because ours keeps freed memory
+    for the whole process, as `fit` does; a row in between has a reference that keeps it too.
+    """
+    with ExitStack() as stack:
+        names = ("reference", KEPT, "ours")
+        calls = {name: stack.enter_context(_running(name, setting, steps)) for name in names}
+        seconds = pd.Series(race(calls, rounds, 1)) / steps
+    frame = pd.DataFrame({"steps/s": 1 / seconds})
+    frame["images/s"] = frame["steps/s"] * (setting.labels + setting.unlabeled)
     frame["times reference"] = frame["steps/s"] / frame.loc["reference", "steps/s"]
     return frame
+
+
+@contextmanager
+def _running(name: str, setting: Setting, steps: int) -> Iterator[Callable[[], object]]:
+    """A loop in a process of its own; the call that it gives takes so many steps there."""
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=_serve, args=(theirs, name, setting), daemon=True)
+    process.start()
+    theirs.close()
+
+    def call() -> None:
+        ours.send(steps)
+        ours.recv()
+
+    try:
+        yield call
+    finally:
+        process.terminate()
+        process.join()
+
+
+def _serve(pipe: Connection, name: str, setting: Setting) -> None:
+    if name != "reference":
+        keep_freed_memory()
+    step = setting.step(name)
+    while True:
+        for _ in range(pipe.recv()):
+            step()
+        synchronize()
+        pipe.send("done")
 
 
 def main() -> None:
@@ -112,16 +169,15 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=2, help="steps timed in a round")
     given = parser.parse_args()
     hardware = Hardware.detect()
-    keep_freed_memory()
-    torch.manual_seed(0)
-    batches = random_batches(given.size, given.labels, given.unlabeled)
-    both = make_both(ARTICLE, given.size, given.width, 8 * given.width, hardware)
+    setting = Setting(
+        given.size, given.width, 8 * given.width, given.labels, given.unlabeled, hardware
+    )
     print(f"{device_name()}, {'bf16' if hardware.bf16 else 'fp32'}, {given.size} px, "
           f"{given.labels} labeled and {given.unlabeled} unlabeled images a step")  # fmt: skip
-    table = compare(batches, both, given.rounds, given.steps)
+    table = compare(setting, given.rounds, given.steps)
     print(table.round(3).to_string())
     seconds = 1 / table.loc["ours", "steps/s"]
-    print(floors(lambda: ssgan_step(both[1], *batches), seconds, hardware).round(3).to_string())
+    print(floors(setting.step("ours"), seconds, hardware).round(3).to_string())
 
 
 if __name__ == "__main__":

@@ -27,11 +27,11 @@ def race(calls: Mapping[str, Callable[[], object]], rounds: int, steps: int) -> 
         call()
     for _ in range(rounds):
         for name, call in calls.items():
-            _synchronize()
+            synchronize()
             start = time.perf_counter()
             for _ in range(steps):
                 call()
-            _synchronize()
+            synchronize()
             best[name] = min(best[name], (time.perf_counter() - start) / steps)
     return best
 
@@ -101,6 +101,7 @@ def _bytes(tensors: Any) -> int:
     return sum(leaf.nbytes for leaf in tree_leaves(tensors) if isinstance(leaf, Tensor))
 
 
-def _synchronize() -> None:
+def synchronize() -> None:
+    """Wait until the GPU, where there is one, has done what it was given."""
     if torch.cuda.is_available():
         torch.cuda.synchronize()

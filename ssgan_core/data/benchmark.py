@@ -36,7 +36,6 @@ from ssgan_core.paths import resolve_path
 BATCH = 64
 SIZES = (64, 224)
 PIXEL_RANGE = (-1.0, 1.0)  # of the stage "to float"
-COPIED = 2**28  # bytes copied to measure the memory's speed: more than caches hold
 BASE = "threads, torchvision"  # what the column of ratios divides by
 
 FOLDER_PIL, FOLDER_TORCHVISION = "ImageFolder, PIL", "ImageFolder, torchvision"
@@ -206,18 +205,6 @@ def _dali_stages(photos: PhotoCollection, size: int, repeats: int) -> dict[str, 
         pipeline.run()
         totals.append(_best(lambda _, run=pipeline.run: run(), [None], repeats)[0] / len(data))
     return dict(zip(steps, np.diff(totals).clip(min=0), strict=True))
-
-
-def copy_speed(repeats: int = 3) -> float:
-    """Bytes a second at which this machine copies memory, in PyTorch's threads."""
-    source = torch.zeros(COPIED, dtype=torch.uint8)
-    target = torch.empty_like(source)
-    times = []
-    for _ in range(repeats):
-        began = time.perf_counter()
-        target.copy_(source)
-        times.append(time.perf_counter() - began)
-    return COPIED / min(times)
 
 
 def _best(step: Callable, inputs: Iterable, repeats: int) -> tuple[float, list]:

@@ -68,7 +68,8 @@ def training_curves(fits: Mapping[str, Sequence[Fit]]) -> Figure:
     right.set(title="validation accuracy", xlabel="share of training")
     right.axhline(0.5, color=INK, linewidth=0.8, linestyle=":")
     in_percent(right.yaxis)
-    right.legend(fontsize=9)
+    names = right.get_legend_handles_labels()
+    figure.legend(*names, loc="outside upper center", ncols=3, fontsize=9)
     return figure
 
 
@@ -96,7 +97,7 @@ def recorded_curves(runs: pd.DataFrame, names: Sequence[str] = ()) -> Figure:
     axes.set(xlabel="share of training", ylabel="validation accuracy", xlim=(0, 1))
     axes.yaxis.set_major_locator(MultipleLocator(0.05))
     axes.yaxis.set_major_formatter("{x:.0%}")
-    axes.legend(fontsize=9)
+    figure.legend(loc="outside upper center", ncols=3, fontsize=9)
     return figure
 
 

@@ -34,8 +34,12 @@ RESULTS = """
 EXPERIMENTS = """
 [long]
 about = "a long run"
+data = "photos"
+[drawn]
+about = "on drawn pets"
 [never]
 about = "never run"
+data = "photos"
 """
 
 
@@ -54,6 +58,7 @@ def root(tmp_path_factory):
     with (root / "book/index.md").open("a") as index:
         index.write(RESULTS)
     record(root / "book/recorded/long/0", 0.70)
+    record(root / "book/recorded/drawn/0", 0.99)
     record(root / "book/recorded/long/1", 0.72)
     (root / "book/recorded/experiments.toml").write_text(EXPERIMENTS)
     build(root, "smoke", only="01")
@@ -95,7 +100,7 @@ def test_results_of_the_runs_are_shown_and_none_is_made_up(root):
 def test_recorded_runs_are_shown_and_none_is_made_up(root):
     text = re.sub(r"<[^>]+>|\s+", " ", html(root, "index"))
     assert re.search("a long run +ssgan +71.0 ± 12.7 % +2 +a CPU", text)
-    assert "never run" not in text
+    assert "never run" not in text and "on drawn pets" not in text
 
 
 def test_no_page_loads_anything_from_a_network(root):

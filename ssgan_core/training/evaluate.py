@@ -83,18 +83,25 @@ def buffers_kept(network: nn.Module) -> Iterator[None]:
 
 
 @torch.no_grad()
-def all_logits(learner: Learner, model: nn.Module, data: PhotoData, split: str) -> Tensor:
-    """All logits, (images, K or K+1) on the CPU, each image of the split counted once.
+def all_outputs(
+    learner: Learner, model: nn.Module, data: PhotoData, rows: np.ndarray
+) -> tuple[Tensor, Tensor]:
+    """Logits (rows, K or K+1) and features (rows, F) of the images in these rows, on the CPU.
 
     In fp32, as `ssgan_core.predict` computes on any machine.
     """
     model.eval()
-    parts = []
-    for batch in data.loader(split, EVALUATION_BATCH):
-        logits, _ = model(learner.images(batch.images))
-        parts.append(logits.cpu())
+    batches = torch.as_tensor(rows).split(EVALUATION_BATCH)
+    logits, features = zip(
+        *(model(learner.images(data.images[batch])) for batch in batches), strict=True
+    )
     model.train()
-    return torch.cat(parts)
+    return torch.cat(logits).cpu(), torch.cat(features).cpu()
+
+
+def all_logits(learner: Learner, model: nn.Module, data: PhotoData, split: str) -> Tensor:
+    """The logits of `all_outputs`, each image of the split counted once."""
+    return all_outputs(learner, model, data, data.photos.rows(split))[0]
 
 
 def probabilities(learner: Learner, model: nn.Module, data: PhotoData, split: str) -> np.ndarray:

@@ -51,7 +51,7 @@ class Hardware:
 def keep_freed_memory() -> None:
     """Let tensors take over the memory of freed ones, instead of asking the system each time.
 
-    The system clears what it hands out: a tenth to a fifth of a step at 224 px on a CPU. Without
+    The system clears what it hands out: a tenth to a third of a step at 224 px on a CPU. Without
     glibc, nothing changes.
     """
     if platform.libc_ver()[0] == "glibc":

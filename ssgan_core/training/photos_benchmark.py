@@ -4,13 +4,14 @@ python -m ssgan_core.training.photos_benchmark --size 224
 """
 
 import argparse
-import multiprocessing
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack
 from copy import deepcopy
 from dataclasses import dataclass
-from multiprocessing.connection import Connection
+from functools import cache
+from multiprocessing import get_context
 
 import pandas as pd
 import torch
@@ -118,8 +119,12 @@ def compare(setting: Setting, rounds: int = 3, steps: int = 2) -> pd.DataFrame:
     for the whole process, as `fit` does; a row in between has a reference that keeps it too.
     """
     with ExitStack() as stack:
-        names = ("reference", KEPT, "ours")
-        calls = {name: stack.enter_context(_running(name, setting, steps)) for name in names}
+        calls = {}
+        for name in ("reference", KEPT, "ours"):
+            alone = stack.enter_context(ProcessPoolExecutor(1, get_context("spawn")))
+            calls[name] = lambda name=name, alone=alone: alone.submit(
+                _take, name, setting, steps
+            ).result()
         seconds = pd.Series(race(calls, rounds, 1)) / steps
     frame = pd.DataFrame({"steps/s": 1 / seconds})
     frame["images/s"] = frame["steps/s"] * (setting.labels + setting.unlabeled)
@@ -127,35 +132,19 @@ def compare(setting: Setting, rounds: int = 3, steps: int = 2) -> pd.DataFrame:
     return frame
 
 
-@contextmanager
-def _running(name: str, setting: Setting, steps: int) -> Iterator[Callable[[], object]]:
-    """A loop in a process of its own; the call that it gives takes so many steps there."""
-    context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe()
-    process = context.Process(target=_serve, args=(theirs, name, setting), daemon=True)
-    process.start()
-    theirs.close()
-
-    def call() -> None:
-        ours.send(steps)
-        ours.recv()
-
-    try:
-        yield call
-    finally:
-        process.terminate()
-        process.join()
-
-
-def _serve(pipe: Connection, name: str, setting: Setting) -> None:
+@cache
+def _loop(name: str, setting: Setting) -> Callable[[], object]:
+    """The step of a loop, made once in the process that runs it."""
     if name != "reference":
         keep_freed_memory()
-    step = setting.step(name)
-    while True:
-        for _ in range(pipe.recv()):
-            step()
-        synchronize()
-        pipe.send("done")
+    return setting.step(name)
+
+
+def _take(name: str, setting: Setting, steps: int) -> None:
+    step = _loop(name, setting)
+    for _ in range(steps):
+        step()
+    synchronize()
 
 
 def main() -> None:

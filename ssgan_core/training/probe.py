@@ -1,30 +1,15 @@
 """How much of the classes a network's features know: linear probes."""
 
 import numpy as np
-import torch
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import nn
 
-from ssgan_core.training.evaluate import EVALUATION_BATCH, PhotoData
+from ssgan_core.training.evaluate import PhotoData, all_outputs
 from ssgan_core.training.photos import Learner
 
 PROBED = 1000  # photos whose classes a probe may see, of those that training saw unlabeled
-
-
-@torch.no_grad()
-def features_of(
-    learner: Learner, model: nn.Module, data: PhotoData, rows: np.ndarray
-) -> np.ndarray:
-    """The features (rows, F) on which the network's last layer decides, in fp32."""
-    model.eval()
-    parts = [
-        model(learner.images(data.images[some]))[1].cpu()
-        for some in np.split(rows, range(EVALUATION_BATCH, len(rows), EVALUATION_BATCH))
-    ]
-    model.train()
-    return torch.cat(parts).numpy()
 
 
 def linear_probe(
@@ -39,8 +24,8 @@ def linear_probe(
     known = unlabeled[data.labels("unlabeled") >= 0]
     chosen = np.random.default_rng(seed).permutation(known)[:count]
     rows = np.concatenate([data.photos.rows("labeled"), chosen])
-    classes = data.photos.table["label"].to_numpy()
-    probe = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=1000))
-    probe.fit(features_of(learner, model, data, rows), classes[rows])
     test = data.photos.rows("test")
-    return float(probe.score(features_of(learner, model, data, test), classes[test]))
+    classes = data.photos.table["label"].to_numpy()
+    seen, unseen = (all_outputs(learner, model, data, part)[1].numpy() for part in (rows, test))
+    probe = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=1000))
+    return float(probe.fit(seen, classes[rows]).score(unseen, classes[test]))

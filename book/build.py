@@ -14,10 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from book import execute, expectations
+from book.common import DATA_VARIABLES, BuildError
 from book.discover import (
-    DATA_VARIABLES,
     PROFILES,
-    BuildError,
     Chapter,
     chapters_of,
     check_pair,

@@ -13,12 +13,9 @@ import papermill
 import yaml
 from jupytext.compare import NotebookDifference, compare_notebooks
 
+from book.common import BuildError
+
 PROFILES = ("smoke", "quick", "full")
-DATA_VARIABLES = {"photos": "SSGAN_PHOTOS", "mnist": "SSGAN_MNIST"}  # kinds of data, exported
-
-
-class BuildError(Exception):
-    """The book cannot be built; the message is one line for a person."""
 
 
 @dataclass(frozen=True)

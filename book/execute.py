@@ -13,7 +13,8 @@ from papermill.engines import NBClientEngine, papermill_engines
 from papermill.exceptions import PapermillExecutionError
 from tqdm import tqdm
 
-from book.discover import BuildError, Chapter
+from book.common import BuildError
+from book.discover import Chapter
 from ssgan_core.paths import whole_file
 
 CELL_TIMEOUT_S = {"smoke": 600, "quick": 3600, "full": 7 * 24 * 3600}

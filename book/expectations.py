@@ -5,7 +5,7 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from book.discover import BuildError
+from book.common import BuildError
 
 
 def check(root: Path, chapter: str, about: dict[str, Any], metrics: dict[str, Any]) -> list[str]:

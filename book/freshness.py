@@ -9,7 +9,8 @@ from modulefinder import ModuleFinder
 from pathlib import Path
 from typing import Any
 
-from book.discover import BuildError, Chapter
+from book.common import BuildError
+from book.discover import Chapter
 
 
 def key_of(chapter: Chapter, parameters: dict[str, Any]) -> str:

@@ -1,20 +1,23 @@
 """Make a recorded experiment of `book/recorded/experiments.toml`: runs too long for a page.
 
 python -m book.record cats-and-dogs --photos PATH
+python -m book.record cats-and-dogs --photos PATH --jobs 8
 """
 
 import argparse
+import contextlib
 import json
 import os
 import subprocess
 import sys
 import tomllib
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from itertools import product
 from pathlib import Path
 from typing import Any
 
-from book.discover import DATA_VARIABLES, BuildError
+from book.common import DATA_VARIABLES, BuildError
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -33,6 +36,7 @@ def commands(
     found = {}
     for values in product(*each.values()):
         options = experiment["options"] | dict(zip(each, values, strict=True))
+        options |= experiment.get("of", {}).get(options.get("recipe"), {})
         if "data" in experiment:
             options[experiment["data"]] = os.path.relpath(data, root)
         folder = root / "book/recorded" / name / "-".join(Path(str(v)).stem for v in values)
@@ -43,47 +47,72 @@ def commands(
     return found
 
 
-def record(root: Path, name: str, data: str | None, more: Sequence[str] = ()) -> None:
+def record(
+    root: Path, name: str, data: str | None, more: Sequence[str] = (), jobs: int = 1
+) -> None:
     """Make the runs of an experiment that are not there yet; an interrupted one goes on.
+
+    With `jobs` so many of them run side by side, share out the processor's cores and write what
+    they say to `run.log` in their folders: small trainings leave much of a GPU idle.
 
     Raises
     ------
     BuildError
-        No such experiment, no folder of data, a record that is no JSON, or a run that failed.
+        No such experiment, no folder of data, a record that is no JSON, or runs that failed, which
+        keep no other from being made.
     """
-    from ssgan_core.recorded import settings_then  # brings PyTorch: only recording waits for it
-
     known = experiments(root)
     if name not in known:
         raise BuildError(f"experiment {name!r} is unknown; accepted: {', '.join(known)}")
     kind = known[name].get("data")
     if kind and (not data or not Path(data).is_dir()):
         raise BuildError(f"--{kind} is {data}; {name} needs the folder of data that it names")
+    missing = {}
     for folder, command in commands(root, name, data, more).items():
-        path = folder / "metrics.json"
-        if path.exists():
-            try:
-                then = settings_then(json.loads(path.read_text("utf-8")))
-            except ValueError as error:
-                raise BuildError(f"{path} is no JSON ({error}); delete it") from error
-            changed = f" with {then}; to make it anew, delete the folder" if then else ""
-            print(f"{folder.relative_to(root)}: recorded{changed}", flush=True)
-            continue
+        if (folder / "metrics.json").exists():
+            print(f"{folder.relative_to(root)}: recorded{_changed(folder)}", flush=True)
+        else:
+            missing[folder] = command
+
+    def make(folder: Path) -> int:
+        command = missing[folder]
         print(f"{folder.relative_to(root)}: {' '.join(command[1:])}", flush=True)
-        if status := _run(command, root):
-            raise BuildError(f"{folder.relative_to(root)}: the run ended with status {status}")
+        return _run(command, root, jobs, folder / "run.log" if jobs > 1 else None)
+
+    with ThreadPoolExecutor(jobs) as pool:
+        try:
+            ends = dict(zip(missing, pool.map(make, missing), strict=True))
+        except KeyboardInterrupt:  # the runs have got it too, and the time to save what they have
+            pool.shutdown(cancel_futures=True)
+            raise
+    if failed := [f"{f.relative_to(root)}: status {end}" for f, end in ends.items() if end]:
+        raise BuildError(f"runs that failed: {'; '.join(failed)}")
 
 
-def _run(command: Sequence[str], root: Path) -> int:
-    """Exit status of a command that gets the time to save what it has at Ctrl-C."""
-    exported = DATA_VARIABLES.values()  # an experiment reads what it names, or nothing
-    own = {name: value for name, value in os.environ.items() if name not in exported}
-    process = subprocess.Popen(command, cwd=root, env=own)
+def _changed(folder: Path) -> str:
+    """In what a recorded run differs from today's recipe."""
+    from ssgan_core.recorded import settings_then  # brings PyTorch: only recording waits for it
+
+    path = folder / "metrics.json"
     try:
-        return process.wait()
-    except KeyboardInterrupt:  # the terminal has sent it to both; `subprocess.run` would kill it
-        process.wait()
-        raise
+        then = settings_then(json.loads(path.read_text("utf-8")))
+    except ValueError as error:
+        raise BuildError(f"{path} is no JSON ({error}); delete it") from error
+    return f" with {then}; to make it anew, delete the folder" if then else ""
+
+
+def _run(command: Sequence[str], root: Path, jobs: int = 1, log: Path | None = None) -> int:
+    """Exit status of a command, which reads the data that it names and no other."""
+    exported = DATA_VARIABLES.values()
+    own = {name: value for name, value in os.environ.items() if name not in exported}
+    if jobs > 1:
+        own.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // jobs)))
+    with contextlib.ExitStack() as stack:
+        output = None
+        if log:
+            log.parent.mkdir(parents=True, exist_ok=True)
+            output = stack.enter_context(log.open("a", encoding="utf-8"))
+        return subprocess.run(command, cwd=root, env=own, stdout=output, stderr=output).returncode
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -95,14 +124,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("name", help=listing)
     for kind in DATA_VARIABLES:
         parser.add_argument(f"--{kind}", help=f"folder of {kind}, where one is read")
+    parser.add_argument("--jobs", type=int, default=1, help="runs made side by side")
     given, more = parser.parse_known_args(arguments)
     try:
+        if given.jobs < 1:
+            raise BuildError(f"--jobs is {given.jobs}; accepted: 1 and more")
         folders = {kind: getattr(given, kind) for kind in DATA_VARIABLES if getattr(given, kind)}
         kind = experiments(ROOT).get(given.name, {}).get("data")
         if stray := folders.keys() - {kind}:
             reads = f"--{kind}" if kind else "no folder of data"
             raise BuildError(f"{given.name} reads {reads}, and was given --{stray.pop()}")
-        record(ROOT, given.name, folders.get(kind), more)
+        record(ROOT, given.name, folders.get(kind), more, given.jobs)
     except BuildError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

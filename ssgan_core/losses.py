@@ -78,6 +78,19 @@ def consistency(weak_logits: Tensor, strong_logits: Tensor, confidence: float) -
     return -(log_p.gather(-1, classes.unsqueeze(-1)).squeeze(-1) * sure).mean(-1)
 
 
+def contrast(queries: Tensor, keys: Tensor, temperature: float) -> Tensor:
+    """Cross-entropy of finding, among all keys of the batch, the one of the same image.
+
+    Each query (..., B, F) is held against every key (..., B, F) by cosine over `temperature`
+    (InfoNCE, van den Oord et al. 2018, arXiv:1807.03748, equation 4; Chen et al. 2021,
+    arXiv:2104.02057, algorithm 1, without its factor). The keys get no gradient.
+    """
+    unit = torch.nn.functional.normalize
+    queries, keys = unit(queries.float(), dim=-1), unit(keys.detach().float(), dim=-1)
+    log_p = (queries @ keys.transpose(-1, -2) / temperature).log_softmax(-1)
+    return -log_p.diagonal(dim1=-2, dim2=-1).mean(-1)
+
+
 def feature_matching(real_features: Tensor, fake_features: Tensor) -> Tensor:
     """Squared distance of the two batch *means*, averaged over the F features.
 

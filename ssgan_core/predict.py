@@ -64,6 +64,7 @@ def save_model(path: Path, done: Fit, data: PhotoData) -> None:
                 "width": network.conv1.out_channels,
                 "stem": "imagenet" if isinstance(network.maxpool, nn.MaxPool2d) else "small",
                 "turns": network.turns is not None,
+                "projection": network.projection is not None,
             },
             "weights": {name: value.cpu() for name, value in network.state_dict().items()},
         },

@@ -49,7 +49,8 @@ def read_recorded(folder: Path) -> pd.DataFrame:
 def settings_then(metrics: Mapping[str, Any]) -> str:
     """What the recipe of a recorded training had where today's is different, `ema 0.98, …`.
 
-    A setting that has come since was at its default then, which leaves everything as it was.
+    A setting that has come since was at its default then, which leaves everything as it was; one
+    that the training was asked for is no change of the recipe.
     Empty where they agree, where the recipe is no longer there, and for other records.
     """
     recipe = ALL.get(metrics.get("settings", {}).get("recipe"))
@@ -57,7 +58,8 @@ def settings_then(metrics: Mapping[str, Any]) -> str:
     if not (recipe and then):
         return ""
     then, now = Recipe("", "").settings | then, recipe.settings
-    names = [name for name in then | now if then.get(name) != now.get(name)]
+    asked = {key: value for key, value in metrics["settings"].items() if value is not None}
+    names = [n for n in then | now if then.get(n) not in (now.get(n), asked.get(n, now.get(n)))]
     return ", ".join(f"{name} {then.get(name)}" for name in names)
 
 
@@ -67,7 +69,8 @@ def compare_recorded(
     """Test accuracy at the last step of runs that agree in the columns `by`.
 
     A row of the table holds the mean with its 95 % interval, the gain over the method `against`
-    in the runs of the same seeds, the number of runs and where they come from.
+    in the runs of the same seeds, what `linear_probe` found in those that have it, the number of
+    runs and where they come from.
     """
     others = runs[runs.method == against]
     rows = []
@@ -76,17 +79,21 @@ def compare_recorded(
         if against:
             itself = (group.method == against).all()
             row[f"against {against}"] = "–" if itself else recorded_gain(group, others)[0]
+        if "probe" in group and group.probe.notna().any():
+            row["linear probe"] = format_ci(group.probe.dropna())
         rows.append(
             row
             | {
                 "runs": len(group),
+                "steps a run": f"{group.steps.mean():,.0f}",
                 "minutes a run": f"{group.minutes.mean():.0f}",
                 "device": "; ".join(group.device.unique()),
                 "commit": ", ".join(group.git.unique()),
                 "date": group.finished.str[:10].max(),
             }
         )
-    return pd.DataFrame(rows).set_index(list(by))
+    table = pd.DataFrame(rows).set_index(list(by))
+    return table.fillna({"linear probe": "–"}) if "linear probe" in table else table
 
 
 def recorded_gain(runs: pd.DataFrame, others: pd.DataFrame) -> tuple[str, str]:

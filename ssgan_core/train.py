@@ -7,6 +7,7 @@ torchrun --nproc_per_node=4 -m ssgan_core.train --recipe ssgan --photos PATH --o
 import shutil
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -19,7 +20,8 @@ from ssgan_core.results import Run, write_json
 from ssgan_core.training.experiment import PhotoSettings, SSGANSettings, load_photos
 from ssgan_core.training.fit import Fit, fit
 from ssgan_core.training.parallel import processes, rank, world
-from ssgan_core.training.recipes import ALL, find_recipe
+from ssgan_core.training.probe import linear_probe
+from ssgan_core.training.recipes import ALL, Recipe, find_recipe
 from ssgan_core.training.rounds import sample_file
 
 
@@ -40,7 +42,20 @@ class TrainSettings(PhotoSettings):
     max_minutes: float | None = Field(
         None, gt=0, description="training time; the learning rate is 0 when it is over"
     )
+    unlabeled_batch: int | None = Field(
+        None, ge=1, description="unlabeled photos in a step; None: the recipe's"
+    )
+    learning_rate: float | None = Field(
+        None, gt=0, le=1, description="highest learning rate; None: the recipe's"
+    )
     out: str = Field("runs/train", min_length=1, description="folder for all results")
+
+    @property
+    def chosen(self) -> Recipe:
+        """The recipe, with what was asked to be different."""
+        asked = {name: getattr(self, name) for name in ("unlabeled_batch", "learning_rate")}
+        changes = {name: value for name, value in asked.items() if value is not None}
+        return replace(find_recipe(self.recipe), **changes)
 
     @property
     def limits(self) -> dict[str, float | None]:
@@ -53,7 +68,7 @@ class TrainSettings(PhotoSettings):
 
 def train(settings: TrainSettings) -> Fit:
     """Run a training, or go on with one, and write its folder."""
-    recipe, folder = find_recipe(settings.recipe), Path(settings.out).expanduser().resolve()
+    recipe, folder = settings.chosen, Path(settings.out).expanduser().resolve()
     report = tell if rank() == 0 else lambda line: None
     photos = load_photos(settings, report)
     data = photos.labeled(settings, draw=0, report=report)
@@ -76,7 +91,9 @@ def train(settings: TrainSettings) -> Fit:
         save_model(folder / "model.pt", done, data)
         columns = done.history.to_dict("list")
         values = {key: [value] for key, value in done.test.items()}
-        values |= {"validation": [columns["validation"]], "minutes": [columns["seconds"][-1] / 60]}
+        values |= {"validation": [columns["validation"]], "steps": [columns["step"][-1]]}
+        values |= {"minutes": [columns["seconds"][-1] / 60]}
+        values |= {"probe": [linear_probe(done.learner, done.model, data)]}
         write_json(folder / "history.json", columns)
         if done.samples:
             shutil.copy(

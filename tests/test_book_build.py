@@ -7,7 +7,8 @@ import pytest
 
 from book import expectations, freshness
 from book.build import build
-from book.discover import BuildError, chapters_of, check_pair, select
+from book.common import BuildError
+from book.discover import chapters_of, check_pair, select
 from book.execute import read_about
 from tests.book_root import FINISH, PARAMETERS, make_root, write_chapter
 

@@ -7,7 +7,7 @@ import shutil
 import pytest
 
 from book.build import build, refuse_raw_markup
-from book.discover import BuildError
+from book.common import BuildError
 from tests.book_root import make_root
 
 # What a browser fetches by itself; links that a reader may follow are fine.
@@ -46,7 +46,7 @@ data = "photos"
 def record(folder, accuracy):
     """The metrics of a training that ended with this accuracy."""
     folder.mkdir(parents=True)
-    values = {"ssgan": {"last": [accuracy], "minutes": [60.0]}}
+    values = {"ssgan": {"last": [accuracy], "minutes": [60.0], "steps": [10]}}
     origin = {"device": "a CPU", "git": "abc", "finished": "2026-01-01", "data": {"name": "dots"}}
     metrics = origin | {"values": values, "settings": {"seed": 0}}
     (folder / "metrics.json").write_text(json.dumps(metrics))

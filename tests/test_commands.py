@@ -45,6 +45,8 @@ def test_a_training_leaves_metrics_samples_and_a_model(trained):
     assert metrics["settings"]["steps"] == 4 and metrics["settings"]["recipe"] == "ssgan"
     assert metrics["recipe"] == find_recipe("ssgan").settings
     assert 0 <= metrics["values"]["ssgan"]["last"][0] <= 1
+    assert 0 <= metrics["values"]["ssgan"]["probe"][0] <= 1
+    assert metrics["values"]["ssgan"]["steps"] == [4]
     assert metrics["data"]["photos"] == 80
     samples = sorted((trained / "samples").glob("*.png"))
     assert len(samples) == 2

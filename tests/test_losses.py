@@ -58,6 +58,11 @@ HALF = torch.full((3, 2), -LOG(2))  # Z = 1, D = 1/2
             ),
             0.5,
         ),
+        # orthogonal keys, queries along the first: cosines 1 and 0, of which one row finds its own
+        (
+            losses.contrast(torch.tensor([[2.0, 0], [3, 0]]), torch.eye(2), 1.0),
+            LOG(1 + math.exp(-1)) / 2 + LOG(1 + math.exp(1)) / 2,
+        ),
         # 2 + 1 logits, all zero: p_generated = 1/3
         (losses.explicit_real_loss(torch.zeros(4, 3)), -LOG(2 / 3)),
         (losses.explicit_fake_loss(torch.zeros(4, 3)), -LOG(1 / 3)),

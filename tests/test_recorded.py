@@ -11,10 +11,10 @@ import pandas as pd
 import pytest
 
 from book import record
-from book.discover import BuildError
+from book.common import BuildError
 from ssgan_core.errors import InputError
 from ssgan_core.plots.photos import PALETTE, recorded_curves
-from ssgan_core.recorded import compare_recorded, read_recorded, recorded_gain
+from ssgan_core.recorded import compare_recorded, read_recorded, recorded_gain, settings_then
 from ssgan_core.results import format_ci, paired_gain
 from ssgan_core.train import main as train
 from ssgan_core.train_digits import main as train_digits
@@ -74,6 +74,23 @@ def test_a_gain_compares_trainings_of_the_same_seeds(runs):
     ]
 
 
+def test_steps_and_probes_stand_beside_the_accuracies(runs):
+    frame = read_recorded(runs)
+    assert "linear probe" not in compare_recorded(frame)
+    assert set(compare_recorded(frame)["steps a run"]) == {"20"}
+    frame["probe"] = frame["last"].where(frame.method == "supervised")
+    table = compare_recorded(frame)["linear probe"]
+    assert table["feature_matching"] == "–"
+    assert table["supervised"] == format_ci(frame[frame.method == "supervised"]["last"])
+
+
+def test_an_option_that_was_asked_for_is_no_change_of_the_recipe():
+    asked = {"recipe": "ssgan", "learning_rate": 1e-3, "stem": None}
+    then = find_recipe("ssgan").settings | {"learning_rate": 1e-3, "stem": "imagenet"}
+    assert settings_then({"settings": asked, "recipe": then}) == "stem imagenet"
+    assert settings_then({"settings": {"recipe": "ssgan"}, "recipe": then}).startswith("learning")
+
+
 def test_recorded_curves_are_the_runs_and_their_mean():
     frame = pd.DataFrame(
         {"method": ["ssgan", "ssgan", "other"], "validation": [[0.5, 0.7], [0.6, 0.9], [0.4, 0.5]]}
@@ -98,7 +115,7 @@ def test_a_recipe_that_has_changed_since_is_another_method(tmp_path, capsys):
         folder = tmp_path / "book/recorded/one" / seed
         folder.mkdir(parents=True)
         metrics = {
-            "values": {"ssgan": {"last": [0.7], "minutes": [1.0]}},
+            "values": {"ssgan": {"last": [0.7], "minutes": [1.0], "steps": [10]}},
             "settings": {"recipe": "ssgan", "seed": int(seed)},
             "recipe": known | earlier,
             "data": {"name": "drawn pets"},
@@ -191,7 +208,7 @@ def test_an_experiment_is_recorded_once_and_a_failure_is_said(tmp_path, capfd):
         '[tiny]\nabout = "a"\ncommand = "json.tool"\ndata = "photos"\n'
         "[tiny.options]\nsteps = 10\nlabels = 10\ndraws = 1\n[tiny.each]\nseed = [0, 1]\n"
     )
-    with pytest.raises(BuildError, match="ended with status 2"):
+    with pytest.raises(BuildError, match="tiny/0: status 2; book/recorded/tiny/1: status 2"):
         record.record(root, "tiny", str(root))
     assert "python -m json.tool: error" in capfd.readouterr().err
     with pytest.raises(BuildError, match="'big' is unknown; accepted: tiny"):
@@ -228,22 +245,28 @@ def test_an_experiment_reads_no_exported_folder(tmp_path, monkeypatch):
     assert (tmp_path / "seen").read_text() == "False"
 
 
-def test_ctrl_c_leaves_a_run_the_time_to_save(tmp_path):
-    """Both processes get the signal, as from a terminal; the child needs longer to end."""
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_ctrl_c_leaves_runs_the_time_to_save_and_begins_no_other(jobs, tmp_path):
+    """All processes get the signal, as from a terminal; the runs need longer to end."""
+    (tmp_path / "book/recorded").mkdir(parents=True)
+    (tmp_path / "book/recorded/experiments.toml").write_text(
+        '[slow]\nabout = "a"\ncommand = "slow"\n[slow.options]\n[slow.each]\nseed = [0, 1, 2]\n'
+    )
     (tmp_path / "slow.py").write_text(
-        "import pathlib, signal, time\n"
+        "import pathlib, signal, sys, time\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a shell's job ignores it
+        "seed = sys.argv[sys.argv.index('--seed') + 1]\n"
         "try:\n"
-        "    pathlib.Path('started').touch()\n"
+        "    pathlib.Path('started' + seed).touch()\n"
         "    time.sleep(60)\n"
         "except KeyboardInterrupt:\n"
         "    time.sleep(1)\n"
-        "    pathlib.Path('saved').touch()\n"
+        "    pathlib.Path('saved' + seed).touch()\n"
     )
     code = (
-        "import pathlib, signal, sys; from book import record; "
+        "import pathlib, signal; from book import record; "
         "signal.signal(signal.SIGINT, signal.default_int_handler); "
-        f"record._run([sys.executable, 'slow.py'], pathlib.Path({str(tmp_path)!r}))"
+        f"record.record(pathlib.Path({str(tmp_path)!r}), 'slow', None, jobs={jobs})"
     )
     process = subprocess.Popen(
         [sys.executable, "-c", code],
@@ -251,8 +274,24 @@ def test_ctrl_c_leaves_a_run_the_time_to_save(tmp_path):
         start_new_session=True,
         stderr=subprocess.DEVNULL,
     )
-    while not (tmp_path / "started").exists() and process.poll() is None:
+    while len(list(tmp_path.glob("started*"))) < jobs and process.poll() is None:
         time.sleep(0.05)
     os.killpg(process.pid, signal.SIGINT)
     assert process.wait(120) != 0
-    assert (tmp_path / "saved").exists()
+    assert sorted(path.name for path in tmp_path.glob("saved*")) == ["saved0", "saved1"][:jobs]
+    assert not (tmp_path / "started2").exists()
+
+
+def test_runs_side_by_side_say_what_they_do_in_their_folders(tmp_path, monkeypatch, capfd):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    (tmp_path / "book/recorded").mkdir(parents=True)
+    (tmp_path / "book/recorded/experiments.toml").write_text(
+        '[one]\nabout = "a"\ncommand = "say"\n[one.options]\n[one.each]\nseed = [0, 1, 2]\n'
+    )
+    (tmp_path / "say.py").write_text("import os; print(os.environ['OMP_NUM_THREADS'], 'threads')")
+    record.record(tmp_path, "one", None, jobs=3)
+    logs = [tmp_path / f"book/recorded/one/{seed}/run.log" for seed in range(3)]
+    assert {log.read_text() for log in logs} == {f"{max(1, os.cpu_count() // 3)} threads\n"}
+    assert "threads" not in capfd.readouterr().out
+    assert record.main(["ablation", "--jobs", "0"]) == 1
+    assert "--jobs is 0" in capfd.readouterr().err

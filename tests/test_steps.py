@@ -57,6 +57,7 @@ def descend(network: nn.Module, direction: list[torch.Tensor]) -> None:
     ("weight", "terms", "network"),
     [
         ("consistency", ["consistency"], "classifier"),
+        ("contrast", ["contrast"], "classifier"),
         ("rotation", ["rotation"], "classifier"),
         ("entropy", ["entropy"], "classifier"),
         ("unlabeled_weight", ["real", "fake"], "classifier"),
@@ -65,7 +66,8 @@ def descend(network: nn.Module, direction: list[torch.Tensor]) -> None:
 )
 def test_what_a_weight_adds_to_the_gradient_lowers_its_terms(weight, terms, network):
     """`confidence` is 0, or an untrained teacher might be sure of nothing."""
-    recipe = replace(find_recipe("ssgan"), confidence=0.0, entropy=0.1, pull_away=0.1)
+    more = {"contrast": 1.0, "entropy": 0.1, "pull_away": 0.1}
+    recipe = replace(find_recipe("ssgan"), confidence=0.0, **more)
     once, twice = still(recipe), still(replace(recipe, **{weight: 2 * getattr(recipe, weight)}))
     before = step(once)
     step(twice)
@@ -121,7 +123,7 @@ def test_the_teacher_looks_at_weak_views(monkeypatch):
     strengths = []
     monkeypatch.setattr(photos, "augment", lambda images, by: strengths.append(by) or images)
     learner = still(find_recipe("ssgan"))
-    learner.weak_logits(learner.images(IMAGES))
+    learner.weak_view(learner.images(IMAGES))
     assert strengths == [WEAK]
 
 

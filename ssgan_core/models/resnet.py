@@ -4,6 +4,8 @@ import torch
 from torch import Tensor, nn
 from torchvision.models.resnet import BasicBlock
 
+PROJECTED = 64  # outputs of the projection
+
 
 class ResNet18(nn.Module):
     """ResNet-18 (He et al. 2016, arXiv:1512.03385, table 1) that also returns its features.
@@ -13,13 +15,20 @@ class ResNet18(nn.Module):
     half as much resolution: for images of 32 to 64 px.
 
     `turns` adds a second linear layer on the same features, of 4 outputs, by which quarter turn
-    an image was rotated (Gidaris et al. 2018, arXiv:1803.07728).
+    an image was rotated (Gidaris et al. 2018, arXiv:1803.07728). `projection` adds two layers that
+    map the features to 64 numbers, by which images are told apart (SimCLR, Chen et al. 2020,
+    arXiv:2002.05709, section 4.2).
 
     Shapes: images (B, 3, S, S) → logits (B, classes), features (B, 8 · width).
     """
 
     def __init__(
-        self, classes: int = 2, width: int = 64, stem: str = "imagenet", turns: bool = False
+        self,
+        classes: int = 2,
+        width: int = 64,
+        stem: str = "imagenet",
+        turns: bool = False,
+        projection: bool = False,
     ):
         super().__init__()
         if stem == "imagenet":
@@ -37,6 +46,11 @@ class ResNet18(nn.Module):
         self.avgpool = nn.AdaptiveAvgPool2d(1)
         self.fc = nn.Linear(8 * width, classes)
         self.turns = nn.Linear(8 * width, 4) if turns else None
+        self.projection = None
+        if projection:
+            self.projection = nn.Sequential(
+                nn.Linear(8 * width, 8 * width), nn.ReLU(), nn.Linear(8 * width, PROJECTED)
+            )
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")

@@ -16,6 +16,7 @@ from ssgan_core.training.hardware import Hardware
 
 EMA_EVERY = 10  # steps between updates of the averaged weights
 BASELINE_STEPS = 2000  # at most: without a generator the loss is flat long before
+FALL = 6000  # steps at most in which the learning rate falls: ten passes over MNIST
 
 
 class Form(NamedTuple):
@@ -54,8 +55,12 @@ class Recipe:
         return self.method in ("feature_matching", "complement")
 
     def rate(self, step: int) -> float:
-        """Factor of the learning rate: 1 for half of the steps, then down to 0 in a line."""
-        return min(1.0, 2 * (1 - step / self.steps))
+        """Factor of the learning rate: 1, then down to 0 in a line over the last steps.
+
+        They are half of all, and `FALL` at most: a rate that falls ends the learning, and the
+        reference, whose rate stays, learns for 300 passes (arXiv:1606.03498's code).
+        """
+        return min(1.0, (self.steps - step) / min(self.steps / 2, FALL))
 
     @property
     def ema(self) -> float:

@@ -2,7 +2,8 @@
 
 import contextlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 import torch
@@ -24,6 +25,10 @@ class PhotoData:
 
     images: Tensor
     photos: PhotoCollection
+
+    def on(self, device: torch.device) -> Self:
+        """The same with the images in this device's memory: no step waits for a copy of its own."""
+        return replace(self, images=self.images.to(device))
 
     def loader(self, split: str, batch_size: int, shuffle: bool = False, seed: int = 0) -> Loader:
         """Batches of one split."""

@@ -96,6 +96,7 @@ def fit(
     size, classes = data.images.shape[-1], data.photos.classes
     keep_freed_memory()
     learner = make_learner(recipe, size, width, generator_width, len(classes), Hardware.detect())
+    data = data.on(learner.hardware.device)
     noise = torch.randn(SAMPLES, learner.generator.noise) if recipe.gan else None
     report = report if rank() == 0 else lambda line: None
     identity = recipe.settings | {

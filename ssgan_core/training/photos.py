@@ -25,6 +25,7 @@ from ssgan_core.training.recipes import Recipe
 
 BETAS = (0.5, 0.999)  # Adam's, as in DCGAN and the article
 WEAK = 0.25  # strength of the weak view's augmentation
+TEMPERATURE = 0.2  # of the contrast between images, as in MoCo v3
 SMALLEST = 32  # side in pixels below which no recipe shrinks its images
 
 
@@ -76,20 +77,28 @@ class Learner:
 
     def view(self, images: Tensor) -> Tensor:
         """What stands for unlabeled and generated images: the same change for both."""
-        if self.recipe.consistency:
+        if self.recipe.consistency or self.recipe.contrast:
             return augment_strongly(images, self.recipe.strong)
         return self.transform(images)
 
-    @torch.no_grad()
-    def weak_logits(self, images: Tensor) -> Tensor:
-        """Logits of images flipped and hardly changed, by which they are labeled.
+    @property
+    def teacher(self) -> nn.Module:
+        """The averaged weights where there are any: a mean teacher (Tarvainen and Valpola 2017,
+        arXiv:1703.01780)."""
+        return self.ema.module if self.ema else self.classifier
 
-        The averaged weights give them where there are any: a mean teacher (Tarvainen and Valpola
-        2017, arXiv:1703.01780).
-        """
-        teacher = self.ema.module if self.ema else self.classifier
-        with untracked_statistics(teacher):
-            return teacher(augment(images, WEAK))[0]
+    @torch.no_grad()
+    def weak_view(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """What the teacher says of images flipped and hardly changed: logits and features."""
+        with untracked_statistics(self.teacher):
+            return self.teacher(augment(images, WEAK))
+
+    def contrast_loss(self, features: Tensor, weak_features: Tensor) -> Tensor:
+        """How badly an image is found again, among those of the batch, in the teacher's view."""
+        queries = self.classifier.projection(features)
+        with torch.no_grad():
+            keys = self.teacher.projection(weak_features)
+        return losses.contrast(queries, keys, TEMPERATURE)
 
     def turn_loss(self, images: Tensor) -> Tensor:
         """How badly the classifier tells by which quarter turn each image was rotated."""
@@ -122,7 +131,8 @@ def make_learner(
 ) -> Learner:
     """Networks and optimizers of a recipe; weights come from PyTorch's global generator."""
     stem = recipe.stem or ("imagenet" if size > 64 else "small")
-    network = ResNet18(classes + recipe.explicit, width, stem, turns=recipe.rotation > 0)
+    extra = {"turns": recipe.rotation > 0, "projection": recipe.contrast > 0}
+    network = ResNet18(classes + recipe.explicit, width, stem, **extra)
     classifier = hardware.place(synchronized(network))
     generator = None
     if recipe.gan:
@@ -175,8 +185,9 @@ def ssgan_step(
     The classifier learns the labels, raises log Z on real images and lowers it on generated
     ones. Where the recipe asks for consistency, it also has to give a strongly changed view of
     an unlabeled image the class that its averaged weights are sure to see in a weakly changed
-    one; where it asks for rotation, to tell how an unlabeled image was turned. Labeled, unlabeled
-    and generated images pass through it separately.
+    one; where it asks for contrast, to find the image again among the weakly changed ones; where
+    it asks for rotation, to tell how an unlabeled image was turned. Labeled, unlabeled and
+    generated images pass through it separately.
     """
     recipe = learner.recipe
     real = learner.images(unlabeled)
@@ -185,10 +196,14 @@ def ssgan_step(
         labeled_logits, _ = learner.classify(learner.transform(learner.images(images)))
         terms["labeled"] = losses.labeled_loss(labeled_logits, labels.to(real.device))
         real_logits, real_features = learner.classify(learner.view(real))
+        if recipe.consistency or recipe.contrast:
+            weak_logits, weak_features = learner.weak_view(real)
         if recipe.consistency:
-            weak_logits = learner.weak_logits(real)
             term = losses.consistency(weak_logits, real_logits, recipe.confidence)
             terms["consistency"] = recipe.consistency * term
+        if recipe.contrast:
+            term = learner.contrast_loss(real_features, weak_features)
+            terms["contrast"] = recipe.contrast * term
         if recipe.rotation:
             terms["rotation"] = recipe.rotation * learner.turn_loss(real)
         if recipe.entropy:

@@ -17,8 +17,10 @@ class Recipe:
     gives "generated" a logit of its own, the (K+1)-th. `feature_matching` is the generator's loss
     instead of the adversarial one; `pull_away` weighs the term that keeps its images apart.
     `consistency` weighs FixMatch's term on unlabeled images: a weak view's class, where its
-    probability reaches `confidence`, teaches a view changed with strength `strong`. `rotation`
-    weighs a second task on unlabeled images, to tell by which quarter turn each was rotated;
+    probability reaches `confidence`, teaches a view changed with strength `strong`. `contrast`
+    weighs a second task on unlabeled images, to find the weak view of the same image by the
+    features of the strong one; `rotation`
+    a third, to tell by which quarter turn each was rotated;
     `entropy` weighs the conditional entropy on them.
 
     `labeled_batch=None` takes all labeled images in every step. `augment` is the strength of
@@ -39,6 +41,7 @@ class Recipe:
     consistency: float = 0.0
     confidence: float = 0.95
     strong: float = 2.0
+    contrast: float = 0.0
     rotation: float = 0.0
     entropy: float = 0.0
     unlabeled_weight: float = 1.0
@@ -59,7 +62,7 @@ class Recipe:
     @property
     def unlabeled(self) -> bool:
         """Whether a loss looks at unlabeled images."""
-        return self.gan or max(self.consistency, self.rotation, self.entropy) > 0
+        return self.gan or max(self.consistency, self.contrast, self.rotation, self.entropy) > 0
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -107,8 +110,10 @@ FEATURE_MATCHING = replace(
 SSGAN = replace(
     FEATURE_MATCHING,
     name="ssgan",
-    about="ours: labels, a generator that matches features, consistency of two views, rotation",
+    about="ours: labels, a generator that matches features, consistency of two views, contrast, "
+    "rotation",
     consistency=1.0,
+    contrast=0.5,
     rotation=1.0,
     small_first=0.7,
     grows=True,
@@ -151,6 +156,7 @@ RECIPES = {
 WITHOUT = {
     "rotation": ("no quarter turns to tell", {"rotation": 0.0}),
     "consistency": ("no consistency of two views", {"consistency": 0.0}),
+    "contrast": ("no contrast between images", {"contrast": 0.0}),
     "matching": ("a generator that wants its images called real", {"feature_matching": False}),
     "augmentation": ("no augmentation but in the strong view", {"augment": None}),
     "confidence": ("every guess a label, sure or not", {"confidence": 0.0}),

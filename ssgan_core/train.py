@@ -45,17 +45,13 @@ class TrainSettings(PhotoSettings):
     unlabeled_batch: int | None = Field(
         None, ge=1, description="unlabeled photos in a step; None: the recipe's"
     )
-    learning_rate: float | None = Field(
-        None, gt=0, le=1, description="highest learning rate; None: the recipe's"
-    )
     out: str = Field("runs/train", min_length=1, description="folder for all results")
 
     @property
     def chosen(self) -> Recipe:
-        """The recipe, with what was asked to be different."""
-        asked = {name: getattr(self, name) for name in ("unlabeled_batch", "learning_rate")}
-        changes = {name: value for name, value in asked.items() if value is not None}
-        return replace(find_recipe(self.recipe), **changes)
+        """The recipe, with the batch that was asked for."""
+        recipe = find_recipe(self.recipe)
+        return replace(recipe, unlabeled_batch=self.unlabeled_batch or recipe.unlabeled_batch)
 
     @property
     def limits(self) -> dict[str, float | None]:

@@ -136,4 +136,10 @@ def test_both_learning_rates_follow_the_schedule(name, factors):
         set_schedule(learner, progress, step=0)
         for optimizer in (learner.optimizer, learner.generator_optimizer):
             rate = optimizer.param_groups[0]["lr"]
-            assert rate == pytest.approx(factor * learner.recipe.learning_rate)
+            assert rate == pytest.approx(factor * learner.recipe.learning_rate * 2)  # width 8
+
+
+def test_wider_networks_learn_at_lower_rates_where_the_recipe_says_so():
+    ours, article = find_recipe("ssgan"), find_recipe("article")
+    assert [ours.rate(width) for width in (16, 64)] == [6e-3, 1.5e-3]
+    assert [article.rate(width) for width in (16, 64)] == [2e-3, 2e-3]

@@ -35,6 +35,7 @@ class Learner:
 
     `classify` and `imagine` are classifier and generator for passes whose gradient changes their
     own weights: the networks themselves or, in several processes, wrapped to share gradients.
+    `rate` is the highest learning rate of both.
     Images of side `size` come out smaller by the factor `reduction`, which `set_schedule` sets.
     """
 
@@ -46,6 +47,7 @@ class Learner:
     imagine: nn.Module | None
     optimizer: torch.optim.Optimizer
     generator_optimizer: torch.optim.Optimizer | None
+    rate: float
     ema: AveragedModel | None
     size: int
     reduction: int = 1
@@ -139,19 +141,17 @@ def make_learner(
         grows = recipe.grows and size >= 2 * SMALLEST
         generator = Generator(size, width=generator_width, grows=grows)
         generator = hardware.place(synchronized(generator))
-    fused = hardware.device.type in ("cpu", "cuda")
+    fused, rate = hardware.device.type in ("cpu", "cuda"), recipe.rate(width)
     if recipe.optimizer == "sgd":
         optimizer = torch.optim.SGD(
             classifier.parameters(),
-            recipe.learning_rate,
+            rate,
             momentum=0.9,
             weight_decay=recipe.weight_decay,
             fused=fused,
         )
     else:
-        optimizer = torch.optim.Adam(
-            classifier.parameters(), recipe.learning_rate, BETAS, fused=fused
-        )
+        optimizer = torch.optim.Adam(classifier.parameters(), rate, BETAS, fused=fused)
     return Learner(
         recipe,
         hardware,
@@ -160,9 +160,8 @@ def make_learner(
         wrap(classifier),
         wrap(generator, partly_idle=generator.grows) if generator else None,
         optimizer,
-        torch.optim.Adam(generator.parameters(), recipe.learning_rate, BETAS, fused=fused)
-        if generator
-        else None,
+        torch.optim.Adam(generator.parameters(), rate, BETAS, fused=fused) if generator else None,
+        rate,
         AveragedModel(classifier) if recipe.ema else None,
         size,
     )
@@ -274,13 +273,13 @@ def untracked_statistics(network: nn.Module, active: bool = True) -> Iterator[No
 def set_schedule(learner: Learner, progress: float, step: int) -> None:
     """What changes in the course of a training; `progress` goes from 0 to 1.
 
-    The learning rate is constant, or half a cosine from the recipe's rate to 0. Images have half
+    The learning rate is constant, or half a cosine from the learner's rate to 0. Images have half
     their side up to `small_first` (smaller images first; Touvron et al. 2019, arXiv:1906.06423),
     unless that is less than 32 pixels. The averaged weights span the last tenth of the steps so
     far, and a fixed number of them once their decay has reached the recipe's.
     """
     recipe = learner.recipe
-    rate = recipe.learning_rate
+    rate = learner.rate
     if recipe.cosine:
         rate *= 0.5 * (1 + math.cos(math.pi * progress))
     for optimizer in (learner.optimizer, learner.generator_optimizer):

@@ -38,7 +38,7 @@ class Reference:
     """
 
     def __init__(self, learner: Learner):
-        self.device, rate = learner.hardware.device, learner.recipe.learning_rate
+        self.device, rate = learner.hardware.device, learner.rate
         self.classifier, self.generator = (
             deepcopy(network).to(memory_format=torch.contiguous_format)
             for network in (learner.classifier, learner.generator)

@@ -8,6 +8,8 @@ import pandas as pd
 
 from ssgan_core.errors import InputError
 
+WIDTH = 16  # channels of the first stage in the network whose learning rates were tried
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -30,6 +32,10 @@ class Recipe:
     until then. `fresh_statistics` evaluates with batch-norm
     statistics re-estimated on real unlabeled images, and keeps generated images out of the running
     ones.
+
+    `learning_rate` is that of a network whose first stage has 16 channels and, where
+    `rate_by_width`, falls as others grow wider: for Adam, each weight's step has to shrink as the
+    number of weights that add up grows (Yang et al. 2021, arXiv:2203.03466, table 3).
     """
 
     name: str
@@ -47,6 +53,7 @@ class Recipe:
     unlabeled_weight: float = 1.0
     optimizer: str = "adam"
     learning_rate: float = 6e-3
+    rate_by_width: bool = True
     cosine: bool = True
     weight_decay: float = 0.0
     labeled_batch: int | None = 32
@@ -64,6 +71,10 @@ class Recipe:
         """Whether a loss looks at unlabeled images."""
         return self.gan or max(self.consistency, self.contrast, self.rotation, self.entropy) > 0
 
+    def rate(self, width: int) -> float:
+        """The highest learning rate of a network whose first stage has so many channels."""
+        return self.learning_rate * (WIDTH / width if self.rate_by_width else 1)
+
     @property
     def settings(self) -> dict[str, Any]:
         """All that can be set, as JSON holds it: without the name and what is said about it."""
@@ -77,6 +88,7 @@ ARTICLE = Recipe(
     gan=True,
     unlabeled_weight=0.5,
     learning_rate=2e-3,
+    rate_by_width=False,
     cosine=False,
     labeled_batch=None,
     stem="imagenet",

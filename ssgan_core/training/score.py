@@ -97,7 +97,8 @@ def train_judge(
     held_out = table["split"].isin(["val", "test"])
     split = table["split"].where(held_out | (table["label"] == UNKNOWN), "labeled")
     everything = PhotoData(data.images, replace(data.photos, table=table.assign(split=split)))
-    recipe = replace(find_recipe("supervised-augmented"), labeled_batch=64, learning_rate=1e-3)
+    chosen = {"labeled_batch": 64, "learning_rate": 1e-3, "rate_by_width": False}
+    recipe = replace(find_recipe("supervised-augmented"), **chosen)
     trained = fit(
         recipe, everything, steps, width=width, rounds=4, seed=seed,
         checkpoint=checkpoint, report=report,

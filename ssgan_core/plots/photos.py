@@ -15,7 +15,18 @@ from ssgan_core.plots.style import CLASS_COLORS, INK, in_percent
 from ssgan_core.results import mean_ci
 from ssgan_core.training.fit import Fit
 
-PALETTE = ("#6b7680", "#2a6fbb", "#f08a24", "#d62f4b", "#3a9a6b", "#7d5ba6", "#8c5a3c", "#14919b")
+PALETTE = (
+    "#6b7680",
+    "#2a6fbb",
+    "#f08a24",
+    "#d62f4b",
+    "#3a9a6b",
+    "#7d5ba6",
+    "#8c5a3c",
+    "#14919b",
+    "#d977b0",
+    "#9a9a2e",
+)
 
 
 def tile(images: Tensor, columns: int, gap: int = 2) -> np.ndarray:

@@ -122,10 +122,8 @@ FEATURE_MATCHING = replace(
 SSGAN = replace(
     FEATURE_MATCHING,
     name="ssgan",
-    about="ours: labels, a generator that matches features, consistency of two views, contrast, "
-    "rotation",
+    about="ours: labels, a generator that matches features, consistency of two views, rotation",
     consistency=1.0,
-    contrast=0.5,
     rotation=1.0,
     small_first=0.7,
     grows=True,
@@ -137,6 +135,15 @@ MINUS_GAN = replace(
     gan=False,
     feature_matching=False,
     grows=False,
+)
+CONTRAST, CONTRAST_MINUS_GAN = (
+    replace(
+        recipe,
+        name=recipe.name.replace("ssgan", "ssgan-contrast"),
+        about=f"`{recipe.name}` plus the contrast between images, for long trainings",
+        contrast=0.5,
+    )
+    for recipe in (SSGAN, MINUS_GAN)
 )
 COMPLEMENT = replace(
     FEATURE_MATCHING,
@@ -159,6 +166,8 @@ RECIPES = {
         AUGMENTED,
         SSGAN,
         MINUS_GAN,
+        CONTRAST,
+        CONTRAST_MINUS_GAN,
         EXPLICIT,
         FEATURE_MATCHING,
         COMPLEMENT,
@@ -168,7 +177,6 @@ RECIPES = {
 WITHOUT = {
     "rotation": ("no quarter turns to tell", {"rotation": 0.0}),
     "consistency": ("no consistency of two views", {"consistency": 0.0}),
-    "contrast": ("no contrast between images", {"contrast": 0.0}),
     "matching": ("a generator that wants its images called real", {"feature_matching": False}),
     "augmentation": ("no augmentation but in the strong view", {"augment": None}),
     "confidence": ("every guess a label, sure or not", {"confidence": 0.0}),

@@ -142,7 +142,16 @@ def adversarial_curves(run: Fit) -> Figure:
     history = run.history
     terms = [
         term
-        for term in ("labeled", "real", "fake", "generator", "consistency", "rotation", "entropy")
+        for term in (
+            "labeled",
+            "real",
+            "fake",
+            "generator",
+            "consistency",
+            "contrast",
+            "rotation",
+            "entropy",
+        )
         if term in history
     ]
     for term, color in zip(terms, PALETTE, strict=False):

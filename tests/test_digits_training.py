@@ -148,6 +148,8 @@ def test_supervised_step_ignores_unlabeled_images(batch):
 def test_schedules():
     recipe = Recipe(steps=100)
     assert [recipe.rate(step) for step in (0, 50, 75)] == pytest.approx([1, 1, 0.5])
+    long = replace(recipe, steps=60_000)
+    assert [long.rate(step) for step in (30_000, 54_000, 57_000)] == pytest.approx([1, 1, 0.5])
     assert [recipe.late(step) for step in (0, 20, 40, 60, 99)] == pytest.approx([0, 0, 0.5, 1, 1])
 
 

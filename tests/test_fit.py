@@ -295,6 +295,12 @@ def test_a_collapsed_generator_is_reported(data, monkeypatch):
     assert variety(data.images[:20], data.images[20:]) > COLLAPSED
 
 
+def test_the_images_of_a_training_lie_on_its_device(data):
+    moved = data.on(torch.device("meta"))
+    assert moved.images.device.type == "meta" and moved.photos is data.photos
+    assert data.images.device.type == "cpu"
+
+
 def test_the_averaged_weights_are_the_teacher_and_only_look(data):
     """Weak views are labeled by them; neither they nor any batch-norm statistics change by it."""
     torch.manual_seed(0)

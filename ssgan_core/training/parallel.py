@@ -1,8 +1,8 @@
 """One training in several processes, which `torchrun` starts: gloo on CPUs, NCCL on GPUs.
 
 Every process draws the whole batch and takes its share, so that N processes compute what one
-would. Exact are the terms that are means over images; feature matching and pull-away see the
-share alone, and so does batch norm on CPUs (on GPUs it is `SyncBatchNorm`).
+would. Exact are the terms that are means over images; feature matching, pull-away and contrast see
+the share alone, and so does batch norm on CPUs (on GPUs it is `SyncBatchNorm`).
 """
 
 import contextlib

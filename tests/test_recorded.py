@@ -100,6 +100,9 @@ def test_recorded_curves_are_the_runs_and_their_mean():
     *drawn, _chance = [list(line.get_ydata()) for line in axes.lines]
     assert drawn == [[0.5, 0.7], [0.6, 0.9], [0.55, 0.8], [0.4, 0.5], [0.4, 0.5]]
     assert list(axes.lines[0].get_xdata()) == [0.5, 1.0]
+    frame["judged_at"] = [[2, 4], [4, 8], [1, 2]]
+    (over_steps,) = recorded_curves(frame, steps=True).axes
+    assert [list(line.get_xdata()) for line in over_steps.lines[2:4]] == [[3, 6], [1, 2]]
     (named,) = recorded_curves(frame, ["other", "absent", "ssgan"]).axes
     assert [line.get_label() for line in named.lines if line.get_linewidth() > 2] == [
         "other",

@@ -14,6 +14,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from ssgan_core.command_line import parse, run_command, tell
+from ssgan_core.errors import InputError
 from ssgan_core.models.generator import LADDERS
 from ssgan_core.predict import save_model
 from ssgan_core.results import Run, write_json
@@ -49,8 +50,20 @@ class TrainSettings(PhotoSettings):
 
     @property
     def chosen(self) -> Recipe:
-        """The recipe, with the batch that was asked for."""
+        """The recipe, with the batch that was asked for.
+
+        Raises
+        ------
+        InputError
+            The recipe takes no unlabeled photos.
+        """
         recipe = find_recipe(self.recipe)
+        if self.unlabeled_batch and not recipe.unlabeled:
+            takers = ", ".join(name for name, other in ALL.items() if other.unlabeled)
+            raise InputError(
+                f"unlabeled_batch is {self.unlabeled_batch}, but {recipe.name} takes no unlabeled "
+                f"photos; accepted with {takers}"
+            )
         return replace(recipe, unlabeled_batch=self.unlabeled_batch or recipe.unlabeled_batch)
 
     @property

@@ -98,6 +98,10 @@ def test_a_file_that_is_no_model_is_refused(content, tmp_path, capsys):
         (["--recipe", "magic"], "'recipe' is 'magic' (str); accepted: article, supervised"),
         (["--max-minutes", "soon"], "'max_minutes' is 'soon' (str); accepted: a number > 0"),
         (["--photos", "nowhere"], "nowhere' does not exist"),
+        (
+            ["--recipe", "supervised", "--unlabeled-batch", "8"],
+            "unlabeled_batch is 8, but supervised takes no unlabeled photos; accepted with article",
+        ),
         (["--width"], "--width: expected one argument"),
     ],
 )

@@ -43,6 +43,7 @@ def train_digits(settings: TrainDigitsSettings) -> dict[str, dict[str, list[floa
         values[recipe.method] = {
             "last": done.accuracy,
             "last_raw": done.last_accuracy,
+            "steps": [recipe.steps] * settings.draws,
             "minutes": [minutes] * settings.draws,
         }
         history[recipe.method] = done.history

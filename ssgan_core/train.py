@@ -100,9 +100,12 @@ def train(settings: TrainSettings) -> Fit:
         save_model(folder / "model.pt", done, data)
         columns = done.history.to_dict("list")
         values = {key: [value] for key, value in done.test.items()}
-        values |= {"validation": [columns["validation"]], "steps": [columns["step"][-1]]}
-        values |= {"minutes": [columns["seconds"][-1] / 60]}
-        values |= {"probe": [linear_probe(done.learner, done.model, data)]}
+        values |= {
+            "validation": [columns["validation"]],
+            "steps": [columns["step"][-1]],
+            "minutes": [columns["seconds"][-1] / 60],
+            "probe": [linear_probe(done.learner, done.model, data)],
+        }
         write_json(folder / "history.json", columns)
         if done.samples:
             shutil.copy(

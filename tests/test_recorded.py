@@ -23,6 +23,13 @@ from ssgan_core.training.recipes import find_recipe
 DIGITS = ["--labels", "10", "--draws", "2", "--steps", "20"]
 
 
+def define(root, experiment):
+    """An `experiments.toml` of its own below a folder."""
+    folder = root / "book/recorded"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "experiments.toml").write_text(experiment)
+
+
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
     """Two short runs on digits, as the command leaves them."""
@@ -129,8 +136,9 @@ def test_a_recipe_that_has_changed_since_is_another_method(tmp_path, capsys):
     table = compare_recorded(read_recorded(tmp_path))
     assert table.index.tolist() == ["ssgan (small_first 0.85)", "ssgan"]
     assert table.runs.tolist() == [1, 1]
-    (tmp_path / "book/recorded/experiments.toml").write_text(
-        '[one]\nabout = "a"\ncommand = "json.tool"\n[one.options]\n[one.each]\nseed = [0, 1]\n'
+    define(
+        tmp_path,
+        '[one]\nabout = "a"\ncommand = "json.tool"\n[one.options]\n[one.each]\nseed = [0, 1]\n',
     )
     record.record(tmp_path, "one", None)
     first, second = capsys.readouterr().out.splitlines()
@@ -207,10 +215,10 @@ def test_every_experiment_is_a_command_that_is_accepted(name, tmp_path, monkeypa
 
 def test_an_experiment_is_recorded_once_and_a_failure_is_said(tmp_path, capfd):
     root = tmp_path
-    (root / "book/recorded").mkdir(parents=True)
-    (root / "book/recorded/experiments.toml").write_text(
+    define(
+        root,
         '[tiny]\nabout = "a"\ncommand = "json.tool"\ndata = "photos"\n'
-        "[tiny.options]\nsteps = 10\nlabels = 10\ndraws = 1\n[tiny.each]\nseed = [0, 1]\n"
+        "[tiny.options]\nsteps = 10\nlabels = 10\ndraws = 1\n[tiny.each]\nseed = [0, 1]\n",
     )
     with pytest.raises(BuildError, match="tiny/0: status 2; book/recorded/tiny/1: status 2"):
         record.record(root, "tiny", str(root))
@@ -252,9 +260,9 @@ def test_an_experiment_reads_no_exported_folder(tmp_path, monkeypatch):
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_ctrl_c_leaves_runs_the_time_to_save_and_begins_no_other(jobs, tmp_path):
     """All processes get the signal, as from a terminal; the runs need longer to end."""
-    (tmp_path / "book/recorded").mkdir(parents=True)
-    (tmp_path / "book/recorded/experiments.toml").write_text(
-        '[slow]\nabout = "a"\ncommand = "slow"\n[slow.options]\n[slow.each]\nseed = [0, 1, 2]\n'
+    define(
+        tmp_path,
+        '[slow]\nabout = "a"\ncommand = "slow"\n[slow.options]\n[slow.each]\nseed = [0, 1, 2]\n',
     )
     (tmp_path / "slow.py").write_text(
         "import pathlib, signal, sys, time\n"
@@ -288,9 +296,9 @@ def test_ctrl_c_leaves_runs_the_time_to_save_and_begins_no_other(jobs, tmp_path)
 
 def test_runs_side_by_side_say_what_they_do_in_their_folders(tmp_path, monkeypatch, capfd):
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    (tmp_path / "book/recorded").mkdir(parents=True)
-    (tmp_path / "book/recorded/experiments.toml").write_text(
-        '[one]\nabout = "a"\ncommand = "say"\n[one.options]\n[one.each]\nseed = [0, 1, 2]\n'
+    define(
+        tmp_path,
+        '[one]\nabout = "a"\ncommand = "say"\n[one.options]\n[one.each]\nseed = [0, 1, 2]\n',
     )
     (tmp_path / "say.py").write_text("import os; print(os.environ['OMP_NUM_THREADS'], 'threads')")
     record.record(tmp_path, "one", None, jobs=3)

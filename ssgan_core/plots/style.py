@@ -3,7 +3,7 @@
 import matplotlib as mpl
 import pandas as pd
 from matplotlib.axis import Axis
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.ticker import MaxNLocator
 
 CLASS_COLORS = ("#2a6fbb", "#f08a24")  # class 0 (cat, outer ring), class 1 (dog, inner ring)
 GENERATED = "#d62f4b"
@@ -14,7 +14,7 @@ INK = "#22303c"
 def in_percent(axis: Axis) -> None:
     """Label shares of 1 in percents, with ticks where these are exact."""
     axis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 5, 10]))
-    axis.set_major_formatter(PercentFormatter(1))
+    axis.set_major_formatter(lambda share, _: f"{100 * share:.4g}%")
 
 
 def use_style() -> None:

@@ -35,7 +35,6 @@ class Learner:
 
     `classify` and `imagine` are classifier and generator for passes whose gradient changes their
     own weights: the networks themselves or, in several processes, wrapped to share gradients.
-    `rate` is the highest learning rate of both.
     Images of side `size` come out smaller by the factor `reduction`, which `set_schedule` sets.
     """
 
@@ -47,10 +46,14 @@ class Learner:
     imagine: nn.Module | None
     optimizer: torch.optim.Optimizer
     generator_optimizer: torch.optim.Optimizer | None
-    rate: float
     ema: AveragedModel | None
     size: int
     reduction: int = 1
+
+    @property
+    def rate(self) -> float:
+        """The highest learning rate, of classifier and generator."""
+        return self.recipe.rate(self.classifier.conv1.out_channels)
 
     def images(self, batch: Tensor) -> Tensor:
         """uint8 (B, 3, S, S) → float in the recipe's range, channels last, on the device.
@@ -79,7 +82,7 @@ class Learner:
 
     def view(self, images: Tensor) -> Tensor:
         """What stands for unlabeled and generated images: the same change for both."""
-        if self.recipe.consistency or self.recipe.contrast:
+        if self.recipe.two_views:
             return augment_strongly(images, self.recipe.strong)
         return self.transform(images)
 
@@ -141,7 +144,8 @@ def make_learner(
         grows = recipe.grows and size >= 2 * SMALLEST
         generator = Generator(size, width=generator_width, grows=grows)
         generator = hardware.place(synchronized(generator))
-    fused, rate = hardware.device.type in ("cpu", "cuda"), recipe.rate(width)
+    fused = hardware.device.type in ("cpu", "cuda")
+    rate = recipe.rate(width)
     if recipe.optimizer == "sgd":
         optimizer = torch.optim.SGD(
             classifier.parameters(),
@@ -161,7 +165,6 @@ def make_learner(
         wrap(generator, partly_idle=generator.grows) if generator else None,
         optimizer,
         torch.optim.Adam(generator.parameters(), rate, BETAS, fused=fused) if generator else None,
-        rate,
         AveragedModel(classifier) if recipe.ema else None,
         size,
     )
@@ -195,7 +198,7 @@ def ssgan_step(
         labeled_logits, _ = learner.classify(learner.transform(learner.images(images)))
         terms["labeled"] = losses.labeled_loss(labeled_logits, labels.to(real.device))
         real_logits, real_features = learner.classify(learner.view(real))
-        if recipe.consistency or recipe.contrast:
+        if recipe.two_views:
             weak_logits, weak_features = learner.weak_view(real)
         if recipe.consistency:
             term = losses.consistency(weak_logits, real_logits, recipe.confidence)

@@ -21,8 +21,7 @@ class Recipe:
     `consistency` weighs FixMatch's term on unlabeled images: a weak view's class, where its
     probability reaches `confidence`, teaches a view changed with strength `strong`. `contrast`
     weighs a second task on unlabeled images, to find the weak view of the same image by the
-    features of the strong one; `rotation`
-    a third, to tell by which quarter turn each was rotated;
+    features of the strong one; `rotation` a third, to tell by which quarter turn each was rotated;
     `entropy` weighs the conditional entropy on them.
 
     `labeled_batch=None` takes all labeled images in every step. `augment` is the strength of
@@ -70,6 +69,11 @@ class Recipe:
     def unlabeled(self) -> bool:
         """Whether a loss looks at unlabeled images."""
         return self.gan or max(self.consistency, self.contrast, self.rotation, self.entropy) > 0
+
+    @property
+    def two_views(self) -> bool:
+        """Whether unlabeled images are looked at twice, weakly and strongly changed."""
+        return max(self.consistency, self.contrast) > 0
 
     def rate(self, width: int) -> float:
         """The highest learning rate of a network whose first stage has so many channels."""

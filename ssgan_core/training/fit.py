@@ -16,6 +16,7 @@ from ssgan_core.data.loaders import Batch
 from ssgan_core.errors import InputError
 from ssgan_core.training.checkpoint import resume_checkpoint, save_checkpoint, seed_step
 from ssgan_core.training.evaluate import PhotoData, accuracy, evaluation_model, probabilities
+from ssgan_core.training.graphs import fast
 from ssgan_core.training.hardware import Hardware, keep_freed_memory
 from ssgan_core.training.parallel import agree, rank, share, world
 from ssgan_core.training.photos import (
@@ -118,6 +119,7 @@ def fit(
     started = time.perf_counter() - log["seconds"]
     saved = time.perf_counter()
     batches = _batches(recipe, data, seed, log["step"])
+    step = fast(learner, ssgan_step if recipe.unlabeled else supervised_step)
 
     def progress() -> float:
         by_time = log["seconds"] / (60 * max_minutes) if max_minutes else 0.0
@@ -128,15 +130,15 @@ def fit(
             seed_step(seed, log["step"])
             set_schedule(learner, progress(), log["step"])
             labeled, unlabeled = next(batches)
-            known = share(labeled.images), share(labeled.labels)
+            batch = [labeled.images, labeled.labels]
             if recipe.unlabeled:
-                terms = ssgan_step(learner, *known, share(unlabeled.images))
-            else:
-                terms = supervised_step(learner, *known)
+                batch.append(unlabeled.images)
+            terms = step(*map(share, batch))
             if learner.ema:
                 learner.ema.update_parameters(learner.classifier)
             for name, term in terms.items():
-                log["sums"][name] = log["sums"].get(name, 0.0) + term.double()
+                total, count = log["sums"].get(name, (0.0, 0))
+                log["sums"][name] = (total + term.double(), count + 1)
             log["step"] += 1
             now = time.perf_counter()
             log["seconds"], due, asked = agree(
@@ -185,7 +187,10 @@ def _resume(learner: Learner, checkpoint: Path | None, identity: dict[str, Any])
     if not saved:
         return log
     for name, part in _parts(learner).items():
-        part.load_state_dict(saved[name])
+        state = saved[name]
+        if isinstance(part, torch.optim.Optimizer):  # as this device wants it, not the saved one
+            state = state | {"param_groups": part.state_dict()["param_groups"]}
+        part.load_state_dict(state)
     return {key: saved[key] for key in log}
 
 

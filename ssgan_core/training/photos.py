@@ -35,7 +35,8 @@ class Learner:
 
     `classify` and `imagine` are classifier and generator for passes whose gradient changes their
     own weights: the networks themselves or, in several processes, wrapped to share gradients.
-    Images of side `size` come out smaller by the factor `reduction`, which `set_schedule` sets.
+    Images of side `size` come out smaller by the factor `reduction`, and generated ones are looked
+    at where `generates`; `set_schedule` sets both.
     """
 
     recipe: Recipe
@@ -49,6 +50,7 @@ class Learner:
     ema: AveragedModel | None
     size: int
     reduction: int = 1
+    generates: bool = True
 
     @property
     def rate(self) -> float:
@@ -144,18 +146,20 @@ def make_learner(
         grows = recipe.grows and size >= 2 * SMALLEST
         generator = Generator(size, width=generator_width, grows=grows)
         generator = hardware.place(synchronized(generator))
-    fused = hardware.device.type in ("cpu", "cuda")
     rate = recipe.rate(width)
+    on_gpu = hardware.device.type == "cuda"
+    if on_gpu:  # where a recorded step finds it when it has changed
+        rate = torch.tensor(rate, device=hardware.device)
+
+    def adam(network: nn.Module) -> torch.optim.Adam:
+        return torch.optim.Adam(network.parameters(), rate, BETAS, fused=True, capturable=on_gpu)
+
     if recipe.optimizer == "sgd":
         optimizer = torch.optim.SGD(
-            classifier.parameters(),
-            rate,
-            momentum=0.9,
-            weight_decay=recipe.weight_decay,
-            fused=fused,
+            classifier.parameters(), rate, 0.9, weight_decay=recipe.weight_decay, fused=True
         )
     else:
-        optimizer = torch.optim.Adam(classifier.parameters(), rate, BETAS, fused=fused)
+        optimizer = adam(classifier)
     return Learner(
         recipe,
         hardware,
@@ -164,7 +168,7 @@ def make_learner(
         wrap(classifier),
         wrap(generator, partly_idle=generator.grows) if generator else None,
         optimizer,
-        torch.optim.Adam(generator.parameters(), rate, BETAS, fused=fused) if generator else None,
+        adam(generator) if generator else None,
         AveragedModel(classifier) if recipe.ema else None,
         size,
     )
@@ -189,9 +193,11 @@ def ssgan_step(
     an unlabeled image the class that its averaged weights are sure to see in a weakly changed
     one; where it asks for contrast, to find the image again among the weakly changed ones; where
     it asks for rotation, to tell how an unlabeled image was turned. Labeled, unlabeled and
-    generated images pass through it separately.
+    generated images pass through it separately. In the steps between two looks at generated
+    images (`Recipe.gan_every`) all this happens without them.
     """
     recipe = learner.recipe
+    gan = recipe.gan and learner.generates
     real = learner.images(unlabeled)
     terms = {}
     with learner.hardware.autocast():
@@ -210,14 +216,14 @@ def ssgan_step(
             terms["rotation"] = recipe.rotation * learner.turn_loss(real)
         if recipe.entropy:
             terms["entropy"] = recipe.entropy * losses.conditional_entropy(real_logits)
-        if recipe.gan:
+        if gan:
             fake = learner.generated(learner.imagine, learner.noise(len(real)))
             with untracked_statistics(learner.classifier, recipe.fresh_statistics):
                 fake_logits, _ = learner.classify(learner.view(fake.detach()))
             terms["real"] = recipe.unlabeled_weight * learner.real_loss(real_logits)
             terms["fake"] = recipe.unlabeled_weight * learner.fake_loss(fake_logits)
     _descend(learner.optimizer, sum(terms.values()))
-    if recipe.gan:
+    if gan:
         terms["generator"] = generator_step(learner, fake, real_features.detach())
         terms["D(real)"] = learner.discriminator(real_logits).mean()
         terms["D(fake)"] = learner.discriminator(fake_logits).mean()
@@ -278,7 +284,8 @@ def set_schedule(learner: Learner, progress: float, step: int) -> None:
 
     The learning rate is constant, or half a cosine from the learner's rate to 0. Images have half
     their side up to `small_first` (smaller images first; Touvron et al. 2019, arXiv:1906.06423),
-    unless that is less than 32 pixels. The averaged weights span the last tenth of the steps so
+    unless that is less than 32 pixels. Generated images are looked at in the first step and in
+    every `gan_every`-th after it. The averaged weights span the last tenth of the steps so
     far, and a fixed number of them once their decay has reached the recipe's.
     """
     recipe = learner.recipe
@@ -287,9 +294,13 @@ def set_schedule(learner: Learner, progress: float, step: int) -> None:
         rate *= 0.5 * (1 + math.cos(math.pi * progress))
     for optimizer in (learner.optimizer, learner.generator_optimizer):
         for group in optimizer.param_groups if optimizer else ():
-            group["lr"] = rate
+            if isinstance(group["lr"], Tensor):  # on a GPU
+                group["lr"].fill_(rate)
+            else:
+                group["lr"] = rate
     early = progress <= recipe.small_first and recipe.small_first > 0
     learner.reduction = 2 if early and learner.size >= 2 * SMALLEST else 1
+    learner.generates = step % recipe.gan_every == 0
     if learner.ema:
         decay = min(recipe.ema, (1 + step) / (10 + step))
         learner.ema.multi_avg_fn = get_ema_multi_avg_fn(decay)

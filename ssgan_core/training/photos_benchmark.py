@@ -20,6 +20,7 @@ from torch.nn.functional import cross_entropy, softplus
 
 from ssgan_core.models.generator import LADDERS
 from ssgan_core.results import device_name
+from ssgan_core.training.graphs import fast
 from ssgan_core.training.hardware import Hardware, keep_freed_memory
 from ssgan_core.training.photos import BETAS, Learner, make_learner, ssgan_step
 from ssgan_core.training.recipes import ARTICLE, Recipe
@@ -108,7 +109,8 @@ class Setting:
             ARTICLE, self.size, self.width, self.generator_width, self.hardware
         )
         if name == "ours":
-            return lambda: ssgan_step(learner, *batches)
+            step = fast(learner, ssgan_step)
+            return lambda: step(*batches)
         return lambda: reference.step(*batches)
 
 

@@ -16,8 +16,11 @@ class Recipe:
     """What distinguishes one way of training from another.
 
     `gan` adds a generator, and the real and generated terms to the classifier's loss; `explicit`
-    gives "generated" a logit of its own, the (K+1)-th. `feature_matching` is the generator's loss
-    instead of the adversarial one; `pull_away` weighs the term that keeps its images apart.
+    gives "generated" a logit of its own, the (K+1)-th. `gan_every` is the number of steps from one
+    look at generated images, and one step of the generator, to the next: 4 keeps their cost to a
+    quarter (as lazy regularization does; Karras et al. 2020, arXiv:1912.04958, section 3.1).
+    `feature_matching` is the generator's loss instead of the adversarial one; `pull_away` weighs
+    the term that keeps its images apart.
     `consistency` weighs FixMatch's term on unlabeled images: a weak view's class, where its
     probability reaches `confidence`, teaches a view changed with strength `strong`. `contrast`
     weighs a second task on unlabeled images, to find the weak view of the same image by the
@@ -41,6 +44,7 @@ class Recipe:
     about: str
     gan: bool = False
     explicit: bool = False
+    gan_every: int = 1
     feature_matching: bool = False
     pull_away: float = 0.0
     consistency: float = 0.0
@@ -127,6 +131,7 @@ SSGAN = replace(
     FEATURE_MATCHING,
     name="ssgan",
     about="ours: labels, a generator that matches features, consistency of two views, rotation",
+    gan_every=4,
     consistency=1.0,
     rotation=1.0,
     small_first=0.7,

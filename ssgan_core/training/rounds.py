@@ -55,9 +55,12 @@ def sample_file(pictures: Path, step: int) -> Path:
 
 
 def mean_terms(recipe: Recipe, log: dict[str, Any]) -> dict[str, float]:
-    """Mean of each term since the last round; FloatingPointError where one is not finite."""
-    count = log["step"] - (log["history"][-1]["step"] if log["history"] else 0)
-    means = {name: average(total / count).item() for name, total in log["sums"].items()}
+    """Mean of each term since the last round, over the steps that had it.
+
+    FloatingPointError where one is not finite.
+    """
+    sums = log["sums"].items()
+    means = {name: average(total / count).item() for name, (total, count) in sums}
     if not np.isfinite(list(means.values())).all():
         raise FloatingPointError(
             f"{recipe.name}: not finite before step {log['step']}: {means}; a lower learning rate "

@@ -106,7 +106,7 @@ def test_the_best_round_and_the_clock_survive_a_kill(data, tmp_path, monkeypatch
 
 def test_a_growing_generator_goes_on_exactly(tmp_path):
     """Killed while images are small, where its last rung has no optimizer state yet."""
-    data, path = dark_and_bright(size=64), tmp_path / "a.pt"
+    data, path = dark_and_bright(size=128), tmp_path / "a.pt"
     recipe = replace(find_recipe("ssgan"), small_first=0.5, unlabeled_batch=16)
     whole = fit(recipe, data, 6, **SIZES)
     fit_and_kill("step 2/6", recipe, data, path)
@@ -212,25 +212,25 @@ def test_the_same_noise_gives_the_same_pictures_and_training_changes_them(data):
 
 def test_a_training_may_begin_with_smaller_images_and_judges_whole_ones():
     recipe, sides = replace(find_recipe("ssgan"), small_first=0.5), []
-    learner = make_learner(recipe, 64, 8, 32, 2, Hardware.detect())
-    images = torch.zeros(2, 3, 64, 64, dtype=torch.uint8)
+    learner = make_learner(recipe, 128, 8, 32, 2, Hardware.detect())
+    images = torch.zeros(2, 3, 128, 128, dtype=torch.uint8)
     for progress in (0.0, 0.5, 0.51, 1.0):
         set_schedule(learner, progress, step=0)
         fake = learner.generated(learner.generator, learner.noise(2))
         assert learner.images(images).shape == fake.shape
         sides.append(fake.shape[-1])
-    assert sides == [32, 32, 64, 64]
+    assert sides == [64, 64, 128, 128]
 
-    at_32 = make_learner(recipe, 32, 8, 32, 2, Hardware.detect())
-    set_schedule(at_32, 0.0, step=0)
-    assert at_32.images(images).shape[-1] == 64, "images that are small already stay as they are"
+    at_64 = make_learner(recipe, 64, 8, 32, 2, Hardware.detect())
+    set_schedule(at_64, 0.0, step=0)
+    assert at_64.images(images).shape[-1] == 128, "images that are small already stay as they are"
 
 
 def test_a_growing_generator_hides_nothing_in_small_images():
     """Its whole images start as its small ones enlarged; no step so far has moved the rest."""
     torch.manual_seed(0)
-    learner = make_learner(find_recipe("ssgan"), 64, 8, 32, 2, Hardware.detect())
-    images = torch.randint(0, 256, (8, 3, 64, 64), dtype=torch.uint8)
+    learner = make_learner(find_recipe("ssgan"), 128, 8, 32, 2, Hardware.detect())
+    images = torch.randint(0, 256, (8, 3, 128, 128), dtype=torch.uint8)
     set_schedule(learner, 0.0, step=0)
     generator = learner.generator
     before = generator.small.weight.detach().clone()
@@ -247,13 +247,13 @@ def test_a_growing_generator_hides_nothing_in_small_images():
     ssgan_step(learner, images, torch.arange(8) % 2, images)
     assert generator.head.weight.any(), "whole images teach the last rung"
 
-    at_32 = make_learner(find_recipe("ssgan"), 32, 8, 32, 2, Hardware.detect())
-    assert not at_32.generator.grows, "images that are never reduced need nothing of the kind"
+    at_64 = make_learner(find_recipe("ssgan"), 64, 8, 32, 2, Hardware.detect())
+    assert not at_64.generator.grows, "images that are never reduced need nothing of the kind"
 
 
 def test_rounds_with_smaller_images_are_never_the_best(monkeypatch):
     monkeypatch.setattr(rounds, "accuracy", lambda *_: 0.5)
-    data = dark_and_bright(size=64)
+    data = dark_and_bright(size=128)
     recipe = replace(find_recipe("supervised-augmented"), small_first=0.9)
     run = fit(recipe, data, 6, **SIZES)
     assert run.best_step == 6 and run.learner.reduction == 1

@@ -63,7 +63,7 @@ def train_by_the_clock() -> Fit:
 
 def train_growing() -> Fit:
     recipe = replace(find_recipe("ssgan"), small_first=0.4, unlabeled_batch=16)
-    return fit(recipe, made_up(64), 4, width=8, generator_width=16, rounds=2)
+    return fit(recipe, made_up(128), 4, width=8, generator_width=16, rounds=2)
 
 
 def plain(done: Fit) -> dict:

@@ -12,7 +12,7 @@ class ResNet18(nn.Module):
 
     With `width=64` and `stem="imagenet"` it is torchvision's `resnet18`, weights
     interchangeable. `stem="small"`, a 3×3 convolution of stride 2 without the max pooling, loses
-    half as much resolution: for images of 32 to 64 px.
+    half as much resolution: for images of 32 px.
 
     `turns` adds a second linear layer on the same features, of 4 outputs, by which quarter turn
     an image was rotated (Gidaris et al. 2018, arXiv:1803.07728). `projection` adds two layers that

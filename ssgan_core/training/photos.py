@@ -26,7 +26,7 @@ from ssgan_core.training.recipes import Recipe
 BETAS = (0.5, 0.999)  # Adam's, as in DCGAN and the article
 WEAK = 0.25  # strength of the weak view's augmentation
 TEMPERATURE = 0.2  # of the contrast between images, as in MoCo v3
-SMALLEST = 32  # side in pixels below which no recipe shrinks its images
+WHOLE = 64  # side in pixels from which on ImageNet's first layers are used; none shrinks below it
 
 
 @dataclass
@@ -137,13 +137,13 @@ def make_learner(
     recipe: Recipe, size: int, width: int, generator_width: int, classes: int, hardware: Hardware
 ) -> Learner:
     """Networks and optimizers of a recipe; weights come from PyTorch's global generator."""
-    stem = recipe.stem or ("imagenet" if size > 64 else "small")
+    stem = recipe.stem or ("imagenet" if size >= WHOLE else "small")
     extra = {"turns": recipe.rotation > 0, "projection": recipe.contrast > 0}
     network = ResNet18(classes + recipe.explicit, width, stem, **extra)
     classifier = hardware.place(synchronized(network))
     generator = None
     if recipe.gan:
-        grows = recipe.grows and size >= 2 * SMALLEST
+        grows = recipe.grows and size >= 2 * WHOLE
         generator = Generator(size, width=generator_width, grows=grows)
         generator = hardware.place(synchronized(generator))
     rate = recipe.rate(width)
@@ -284,7 +284,7 @@ def set_schedule(learner: Learner, progress: float, step: int) -> None:
 
     The learning rate is constant, or half a cosine from the learner's rate to 0. Images have half
     their side up to `small_first` (smaller images first; Touvron et al. 2019, arXiv:1906.06423),
-    unless that is less than 32 pixels. Generated images are looked at in the first step and in
+    unless that is less than 64 pixels. Generated images are looked at in the first step and in
     every `gan_every`-th after it. The averaged weights span the last tenth of the steps so
     far, and a fixed number of them once their decay has reached the recipe's.
     """
@@ -299,7 +299,7 @@ def set_schedule(learner: Learner, progress: float, step: int) -> None:
             else:
                 group["lr"] = rate
     early = progress <= recipe.small_first and recipe.small_first > 0
-    learner.reduction = 2 if early and learner.size >= 2 * SMALLEST else 1
+    learner.reduction = 2 if early and learner.size >= 2 * WHOLE else 1
     learner.generates = step % recipe.gan_every == 0
     if learner.ema:
         decay = min(recipe.ema, (1 + step) / (10 + step))

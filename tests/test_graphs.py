@@ -1,4 +1,4 @@
-"""Steps replayed from CUDA graphs do what the plain ones do. Needs a GPU."""
+"""Steps replayed from CUDA graphs do what the plain ones do, which only a GPU can show."""
 
 from dataclasses import replace
 
@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from ssgan_core.training.graphs import EAGER, Replayed, fast
+from ssgan_core.training.graphs_benchmark import compare, main
 from ssgan_core.training.hardware import Hardware
 from ssgan_core.training.photos import (
     Learner,
@@ -81,3 +82,21 @@ def test_without_a_gpu_a_step_stays_as_it_is():
         given = []
         step = fast(learner, lambda *all_of_it: given.extend(all_of_it) or {})
         assert step("images", "labels") == {} and given == [learner, "images", "labels"]
+
+
+def test_the_benchmark_times_every_stage_of_a_training():
+    cpu = Hardware(torch.device("cpu"), False)
+    table = compare(128, 8, 4, cpu, rounds=1, steps=1)
+    seen = list(zip(table.index, table["side"], table["generated images"], strict=True))
+    ours = [("ssgan-contrast", side, looks) for side in (64, 128) for looks in ("yes", "no")]
+    other = [("ssgan-minus-gan", side, "no") for side in (64, 128)]
+    assert seen == [*ours, *other]
+    ratio = table["one by one (ms)"] / table["from a graph (ms)"]
+    assert ratio.tolist() == pytest.approx(table["times"].tolist())
+
+
+def test_the_benchmark_says_that_it_needs_a_gpu(monkeypatch, capsys):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr("sys.argv", ["graphs_benchmark"])
+    assert main() == 2
+    assert "no CUDA GPU" in capsys.readouterr().err

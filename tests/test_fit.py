@@ -210,6 +210,15 @@ def test_the_same_noise_gives_the_same_pictures_and_training_changes_them(data):
     assert torch.equal(generate(run.learner, noise), generate(run.learner, noise))
 
 
+def test_a_round_has_the_means_of_the_steps_that_had_a_term(data):
+    """Generated images are looked at in steps 0 and 4: rounds of two steps may have none."""
+    run = fit(find_recipe("ssgan"), data, 6, **SIZES)
+    assert run.history["fake"].isna().tolist() == [False, True, False]
+    assert run.history["labeled"].notna().all()
+    every = fit(replace(find_recipe("ssgan"), gan_every=1), data, 6, **SIZES).history["fake"]
+    assert 0.3 < run.history["fake"][0] / every[0] < 3, "not a mean over steps without it"
+
+
 def test_a_training_may_begin_with_smaller_images_and_judges_whole_ones():
     recipe, sides = replace(find_recipe("ssgan"), small_first=0.5), []
     learner = make_learner(recipe, 128, 8, 32, 2, Hardware.detect())

@@ -31,7 +31,8 @@ def still(recipe: Recipe) -> Learner:
     torch.manual_seed(0)
     learner = make_learner(recipe, 32, 8, 16, 2, CPU)
     for optimizer in (learner.optimizer, learner.generator_optimizer):
-        optimizer.param_groups[0]["lr"] = 0.0
+        if optimizer:
+            optimizer.param_groups[0]["lr"] = 0.0
     return learner
 
 
@@ -106,6 +107,22 @@ def test_a_step_keeps_generated_images_out_of_the_statistics(name, kept_out):
         return torch.cat([value for key, value in buffers if "running" in key])
 
     assert torch.equal(running(0.0), running(5.0)) is kept_out
+
+
+def test_between_two_looks_ours_is_its_training_without_a_gan():
+    """The same gradient from the same random numbers, and a generator that stays as it is."""
+    ours, other = (still(find_recipe(name)) for name in ("ssgan", "ssgan-minus-gan"))
+    looks = []
+    for number in range(9):
+        set_schedule(ours, 0.5, number)
+        looks.append(ours.generates)
+    assert looks == [True, False, False, False] * 2 + [True]
+    set_schedule(ours, 0.0, 1)
+    before = [p.clone() for p in ours.generator.parameters()]
+    assert step(ours) == step(other)
+    for one, two in zip(gradient(ours.classifier), gradient(other.classifier), strict=True):
+        assert torch.equal(one, two)
+    assert all(map(torch.equal, before, ours.generator.parameters()))
 
 
 def test_batch_norm_over_processes_is_kept_out_alike():

@@ -16,7 +16,7 @@ from ssgan_core.models.generator import LADDERS
 from ssgan_core.settings import Settings
 from ssgan_core.training.experiment import SSGANSettings
 from ssgan_core.training.hardware import Hardware
-from ssgan_core.training.photos import Learner, make_learner, ssgan_step
+from ssgan_core.training.photos import Learner, make_learner, set_schedule, ssgan_step
 from ssgan_core.training.recipes import find_recipe
 
 WARM_UP = 2  # steps before the clock starts: the first ones allocate
@@ -95,7 +95,8 @@ def trace(
     steps before the clock starts are not shown.
     """
     rows = []
-    for _ in range(WARM_UP + steps):
+    for number in range(WARM_UP + steps):
+        set_schedule(learner, 1.0, number)  # whole images; generated ones as often as in training
         asked = time.perf_counter()
         labeled, unlabeled = next(batches)
         ready = time.perf_counter()

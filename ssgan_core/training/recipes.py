@@ -189,6 +189,7 @@ WITHOUT = {
     "matching": ("a generator that wants its images called real", {"feature_matching": False}),
     "augmentation": ("no augmentation but in the strong view", {"augment": None}),
     "confidence": ("every guess a label, sure or not", {"confidence": 0.0}),
+    "pauses": ("generated images looked at in every step", {"gan_every": 1}),
     "averaging": ("the weights of the last step", {"ema": None}),
     "schedule": ("a constant learning rate", {"cosine": False}),
     "small-first": ("images of the whole size from the start", {"small_first": 0.0}),

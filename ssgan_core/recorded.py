@@ -16,10 +16,9 @@ def read_recorded(folder: Path) -> pd.DataFrame:
     """One row for each training that a `metrics.json` below a folder tells of, by their paths.
 
     Columns are the settings (`seed` that of this repetition), `method`, its values (`last`,
-    `best`, `minutes` of training, …), the steps `judged_at` of a training on photographs, where it
-    comes from: `data`, `device`, `git`, `finished`, and a `remark` that somebody has added to the
-    file. No such folder, or an empty one, gives an empty
-    frame. A recipe that has changed since is another method, whose name tells what it had:
+    `best`, `minutes` of training, …), where it comes from: `data`, `device`, `git`, `finished`,
+    and a `remark` that somebody has added to the file. No such folder, or an empty one, gives an
+    empty frame. A recipe that has changed since is another method, whose name tells what it had:
     `ssgan (small_first 0.85)`.
 
     Raises
@@ -33,7 +32,6 @@ def read_recorded(folder: Path) -> pd.DataFrame:
             metrics = json.loads(path.read_text(encoding="utf-8"))
             origin = {name: metrics[name] for name in ("device", "git", "finished")}
             origin |= {"data": metrics["data"]["name"], "remark": metrics.get("remark", "")}
-            origin |= {"judged_at": _rounds(path.with_name("history.json"))}
             changed = f" ({then})" if (then := settings_then(metrics)) else ""
             for method, values in metrics["values"].items():
                 for i in range(len(values["last"])):
@@ -46,11 +44,6 @@ def read_recorded(folder: Path) -> pd.DataFrame:
                 "what ssgan_core.train and ssgan_core.train_digits write"
             ) from error
     return pd.DataFrame(rows)
-
-
-def _rounds(history: Path) -> list[int] | None:
-    """The steps after which a training on photographs was judged, where its history is kept."""
-    return json.loads(history.read_text(encoding="utf-8")).get("step") if history.exists() else None
 
 
 def settings_then(metrics: Mapping[str, Any]) -> str:
@@ -95,7 +88,7 @@ def compare_recorded(
                 "steps a run": f"{group.steps.mean():,.0f}",
                 "minutes a run": f"{group.minutes.mean():.0f}",
                 "device": "; ".join(group.device.unique()),
-                "commit": ", ".join(group.git.unique()),
+                "commit": ", ".join(group.git.str[:7].unique()),
                 "date": group.finished.str[:10].max(),
             }
         )

@@ -178,7 +178,7 @@ def paired_gain(values: Sequence[float], others: Sequence[float]) -> tuple[str, 
         verdict = "The interval contains zero: these draws do not show a difference."
     else:
         verdict = "The interval excludes zero."
-    return f"{mean:+.1f} ± {half:.1f} points", verdict
+    return f"{round(mean, 1) + 0.0:+.1f} ± {half:.1f} points", verdict  # + 0.0: never -0.0
 
 
 def _plain(value: Any) -> Any:

@@ -13,7 +13,7 @@ import pytest
 from book import record
 from book.common import BuildError
 from ssgan_core.errors import InputError
-from ssgan_core.plots.photos import PALETTE, recorded_curves
+from ssgan_core.plots.photos import PALETTE, curve_beside_figures, recorded_curves
 from ssgan_core.recorded import compare_recorded, read_recorded, recorded_gain, settings_then
 from ssgan_core.results import format_ci, paired_gain
 from ssgan_core.train import main as train
@@ -107,15 +107,20 @@ def test_recorded_curves_are_the_runs_and_their_mean():
     *drawn, _chance = [list(line.get_ydata()) for line in axes.lines]
     assert drawn == [[0.5, 0.7], [0.6, 0.9], [0.55, 0.8], [0.4, 0.5], [0.4, 0.5]]
     assert list(axes.lines[0].get_xdata()) == [0.5, 1.0]
-    frame["judged_at"] = [[2, 4], [4, 8], [1, 2]]
-    (over_steps,) = recorded_curves(frame, steps=True).axes
-    assert [list(line.get_xdata()) for line in over_steps.lines[2:4]] == [[3, 6], [1, 2]]
     (named,) = recorded_curves(frame, ["other", "absent", "ssgan"]).axes
     assert [line.get_label() for line in named.lines if line.get_linewidth() > 2] == [
         "other",
         "ssgan",
     ]
     assert [line.get_color() for line in named.lines[:-1:3]] == [PALETTE[0], PALETTE[2]]
+
+
+def test_a_curve_stands_beside_what_others_report():
+    (axes,) = curve_beside_figures([1, 2], [0.6, 0.7], {"text": (4, 0.832)}).axes
+    curve, mark, _chance = axes.lines
+    assert list(curve.get_xdata()) == [1, 2] and list(curve.get_ydata()) == [0.6, 0.7]
+    assert (mark.get_xdata()[0], mark.get_ydata()[0]) == (4, 0.832)
+    assert mark.get_label() == "text: 83.2%"
 
 
 def test_a_recipe_that_has_changed_since_is_another_method(tmp_path, capsys):

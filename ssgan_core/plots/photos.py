@@ -90,33 +90,39 @@ def _runs_and_mean(axes: Axes, x, values: np.ndarray, color: str, name: str) -> 
     axes.plot(x, values.mean(0), color=color, linewidth=2.2, label=name)
 
 
-def recorded_curves(runs: pd.DataFrame, names: Sequence[str] = (), steps: bool = False) -> Figure:
+def recorded_curves(runs: pd.DataFrame, names: Sequence[str] = ()) -> Figure:
     """Validation accuracy through recorded trainings: a line a run, thick their mean.
 
-    `runs` as `read_recorded` gives them: its columns `method` and `validation`, a list a run, and
-    `judged_at` for curves over the `steps` instead of over the share of the training. Methods in
-    `names` have the colors that figures of these names in this order give them.
+    `runs` as `read_recorded` gives them: its columns `method` and `validation`, a list a run.
+    Methods in `names` have the colors that figures of these names in this order give them.
     """
     figure, axes = plt.subplots(figsize=(7.2, 3.4))
     order = dict.fromkeys([*names, *runs["method"]])
     for color, name in zip(PALETTE, order, strict=False):
-        chosen = runs[runs["method"] == name]
-        if steps:
-            chosen = chosen[chosen["judged_at"].notna()]
-        values = np.array(chosen["validation"].tolist())
-        if not len(values):
-            continue
-        if steps:
-            along = np.mean(chosen["judged_at"].tolist(), axis=0)
-        else:
+        values = np.array(runs.loc[runs["method"] == name, "validation"].tolist())
+        if len(values):
             along = np.arange(1, values.shape[1] + 1) / values.shape[1]
-        _runs_and_mean(axes, along, values, color, name)
+            _runs_and_mean(axes, along, values, color, name)
     axes.axhline(0.5, color=INK, linewidth=0.8, linestyle=":")
-    axes.set(xlabel="step" if steps else "share of training", ylabel="validation accuracy")
-    axes.set_xlim(0, None if steps else 1)
+    axes.set(xlabel="share of training", ylabel="validation accuracy", xlim=(0, 1))
     axes.yaxis.set_major_locator(MultipleLocator(0.05))
     axes.yaxis.set_major_formatter("{x:.0%}")
     figure.legend(loc="outside upper center", ncols=3, fontsize=9)
+    return figure
+
+
+def curve_beside_figures(
+    epochs: Sequence[float], accuracy: Sequence[float], published: Mapping[str, tuple[float, float]]
+) -> Figure:
+    """Accuracy through one training, and what others report: name → (epoch, accuracy)."""
+    figure, axes = plt.subplots(figsize=(7.2, 3.2))
+    axes.plot(epochs, accuracy, color=PALETTE[1], marker=".", linewidth=1.8, label="validation")
+    for color, (name, (epoch, value)) in zip(PALETTE[2:], published.items(), strict=False):
+        axes.plot(epoch, value, "X", color=color, markersize=10, label=f"{name}: {value:.1%}")
+    axes.axhline(0.5, color=INK, linewidth=0.8, linestyle=":")
+    axes.set(xlabel="epoch", ylabel="accuracy", xlim=(0, None))
+    axes.yaxis.set_major_formatter("{x:.0%}")
+    axes.legend(loc="lower right", fontsize=9)
     return figure
 
 

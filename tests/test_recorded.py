@@ -14,7 +14,13 @@ from book import record
 from book.common import BuildError
 from ssgan_core.errors import InputError
 from ssgan_core.plots.photos import PALETTE, curve_beside_figures, recorded_curves
-from ssgan_core.recorded import compare_recorded, read_recorded, recorded_gain, settings_then
+from ssgan_core.recorded import (
+    compare_recorded,
+    in_words,
+    read_recorded,
+    recorded_gain,
+    settings_then,
+)
 from ssgan_core.results import format_ci, paired_gain
 from ssgan_core.train import main as train
 from ssgan_core.train_digits import main as train_digits
@@ -79,6 +85,20 @@ def test_a_gain_compares_trainings_of_the_same_seeds(runs):
         "+0.0 ± 0.0 points",
         "–",
     ]
+
+
+def test_a_text_tells_of_runs_draw_by_draw(runs):
+    frame = read_recorded(runs).assign(probe=0.9).sort_values("last")
+    pairs = {"gan": ("feature_matching", "supervised"), "no": ("supervised", "none")}
+    words = in_words(frame, pairs)
+    alone = frame[frame.method == "supervised"].sort_values("seed")
+    assert words["supervised"] == format_ci(alone["last"]) and words["steps-supervised"] == "20"
+    assert words["draws-supervised"] == ", ".join(f"{100 * v:.1f} %" for v in alone["last"])
+    assert words["probes-supervised"] == ", ".join(["90.0 %"] * 4)
+    gan = frame[frame.method == "feature_matching"]
+    assert (words["gain-gan"], words["verdict-gan"]) == recorded_gain(gan, alone)
+    assert words["none"] == words["draws-none"] == words["steps-none"] == "not recorded"
+    assert words["gain-no"] == "–" and words.keys() == in_words(None, pairs).keys()
 
 
 def test_steps_and_probes_stand_beside_the_accuracies(runs):

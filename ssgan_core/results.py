@@ -84,7 +84,7 @@ class Run:
         metrics = {
             "chapter": self.chapter,
             "profile": self.settings.profile,
-            "values": values,
+            "values": _plain(values),
             "settings": self.settings.model_dump(),
             **more,
             "data": self.data,
@@ -110,8 +110,8 @@ def provenance() -> dict[str, Any]:
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write JSON so that the file is either the old one or the whole new one; NaN becomes null."""
-    text = json.dumps(_plain(content), indent=1, ensure_ascii=False, allow_nan=False)
+    """Write JSON so that the file is either the old one or the whole new one."""
+    text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
     with whole_file(path) as partial:
         partial.write_text(text + "\n", encoding="utf-8")
 

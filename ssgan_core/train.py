@@ -98,7 +98,8 @@ def train(settings: TrainSettings) -> Fit:
     )
     if rank() == 0:
         save_model(folder / "model.pt", done, data)
-        columns = done.history.to_dict("list")
+        history = done.history.astype(object)  # which takes a None: a round may lack a term
+        columns = history.where(history.notna(), None).to_dict("list")
         values = {key: [value] for key, value in done.test.items()}
         values |= {
             "validation": [columns["validation"]],

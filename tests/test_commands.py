@@ -47,6 +47,9 @@ def test_a_training_leaves_metrics_samples_and_a_model(trained):
     assert 0 <= metrics["values"]["ssgan"]["last"][0] <= 1
     assert 0 <= metrics["values"]["ssgan"]["probe"][0] <= 1
     assert metrics["values"]["ssgan"]["steps"] == [4]
+    history = json.loads((trained / "history.json").read_text())
+    assert history["step"] == [2, 4] and history["fake"][0] > 0
+    assert history["fake"][1] is None, "no step of this round looked at generated images"
     assert metrics["data"]["photos"] == 80
     samples = sorted((trained / "samples").glob("*.png"))
     assert len(samples) == 2

@@ -83,15 +83,10 @@ def test_a_write_cut_short_leaves_the_old_file(tmp_path, monkeypatch):
 def test_a_failed_write_leaves_the_old_file(tmp_path):
     path = tmp_path / "metrics.json"
     write_json(path, {"a": 1})
-    with pytest.raises(TypeError, match="JSON"):
-        write_json(path, {"a": object()})
+    with pytest.raises(ValueError, match="JSON"):
+        write_json(path, {"a": float("nan")})
     assert json.loads(path.read_text()) == {"a": 1}
     assert [p.name for p in tmp_path.iterdir()] == ["metrics.json"]
-
-
-def test_a_value_that_is_none_is_null(tmp_path):
-    write_json(tmp_path / "history.json", {"fake": [1.5, float("nan")]})
-    assert json.loads((tmp_path / "history.json").read_text()) == {"fake": [1.5, None]}
 
 
 def test_student_interval_of_a_worked_case():

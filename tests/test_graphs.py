@@ -18,18 +18,19 @@ from ssgan_core.training.photos import (
 from ssgan_core.training.recipes import Recipe, find_recipe
 
 STEPS = 24
+CPU = Hardware(torch.device("cpu"), False)
 on_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
 
 
-def small(recipe: Recipe) -> Learner:
+def small(recipe: Recipe, hardware: Hardware) -> Learner:
     torch.manual_seed(0)
     recipe = replace(recipe, learning_rate=1e-4, confidence=0.0)
-    return make_learner(recipe, 128, 8, 32, 2, Hardware.detect())
+    return make_learner(recipe, 128, 8, 32, 2, hardware)
 
 
 def train(recipe: Recipe, replayed: bool) -> tuple[list[dict[str, float]], torch.Tensor]:
     """The terms of each step, on batches that change, and the weights in the end."""
-    learner, history = small(recipe), []
+    learner, history = small(recipe, Hardware.detect()), []
     plain = ssgan_step if recipe.unlabeled else supervised_step
     step = Replayed(learner, plain) if replayed else lambda *batch: plain(learner, *batch)
     images = torch.randint(0, 256, (STEPS, 8, 3, 128, 128), dtype=torch.uint8)
@@ -56,16 +57,14 @@ def test_a_replayed_training_follows_the_plain_one(name):
         assert one.keys() == three.keys()
         for term, value in one.items():
             chance = abs(two[term] - value)  # of sums in another order
-            assert abs(three[term] - value) <= 10 * chance + 0.02 * abs(value) + 2e-3, (
-                number,
-                term,
-            )
+            allowed = 10 * chance + 0.02 * abs(value) + 2e-3
+            assert abs(three[term] - value) <= allowed, (number, term)
     assert (weights - others).norm() < 0.05 * weights.norm()
 
 
 @on_gpu
-def test_a_stage_is_recorded_once_and_then_replayed(monkeypatch):
-    learner = small(find_recipe("supervised-augmented"))
+def test_a_stage_is_recorded_once_and_then_replayed():
+    learner = small(find_recipe("supervised-augmented"), Hardware.detect())
     step = fast(learner, supervised_step)
     assert isinstance(step, Replayed)
     images = torch.zeros(4, 3, 128, 128, dtype=torch.uint8)
@@ -77,16 +76,13 @@ def test_a_stage_is_recorded_once_and_then_replayed(monkeypatch):
 
 
 def test_without_a_gpu_a_step_stays_as_it_is():
-    learner = small(find_recipe("supervised-augmented"))
-    if learner.hardware.device.type == "cpu":
-        given = []
-        step = fast(learner, lambda *all_of_it: given.extend(all_of_it) or {})
-        assert step("images", "labels") == {} and given == [learner, "images", "labels"]
+    learner, given = small(find_recipe("supervised-augmented"), CPU), []
+    step = fast(learner, lambda *all_of_it: given.extend(all_of_it) or {})
+    assert step("images", "labels") == {} and given == [learner, "images", "labels"]
 
 
 def test_the_benchmark_times_every_stage_of_a_training():
-    cpu = Hardware(torch.device("cpu"), False)
-    table = compare(128, 8, 4, cpu, rounds=1, steps=1)
+    table = compare(128, 8, 4, CPU, rounds=1, steps=1)
     seen = list(zip(table.index, table["side"], table["generated images"], strict=True))
     ours = [("ssgan-contrast", side, looks) for side in (64, 128) for looks in ("yes", "no")]
     other = [("ssgan-minus-gan", side, "no") for side in (64, 128)]

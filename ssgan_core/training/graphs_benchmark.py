@@ -5,7 +5,7 @@ python -m ssgan_core.training.graphs_benchmark --size 128
 
 import argparse
 import sys
-from collections.abc import Callable
+from functools import partial
 
 import pandas as pd
 import torch
@@ -43,20 +43,18 @@ def compare(
     """Milliseconds of a step by recipe and stage, both ways, and their ratio.
 
     Each recipe has 32 labeled and `unlabeled` other images of this side in a step, on the device;
-    every stage a learner of its own, `race` says how the two ways are timed.
+    `race` says how the two ways are timed.
     """
     rows = []
     for name in RECIPES:
-        sample = make_learner(find_recipe(name), size, width, 8 * width, 2, hardware)
-        for side, generated in stages(sample):
-            learner = make_learner(find_recipe(name), size, width, 8 * width, 2, hardware)
+        learner = make_learner(find_recipe(name), size, width, 8 * width, 2, hardware)
+        batch = [part.to(hardware.device) for part in random_batches(size, LABELED, unlabeled)]
+        ways = {
+            "one by one": partial(ssgan_step, learner, *batch),
+            "from a graph": partial(fast(learner, ssgan_step), *batch),
+        }
+        for side, generated in stages(learner):
             learner.reduction, learner.generates = size // side, generated
-            batch = [part.to(hardware.device) for part in random_batches(size, LABELED, unlabeled)]
-            replayed = fast(learner, ssgan_step)
-            ways: dict[str, Callable[[], object]] = {
-                "one by one": lambda learner=learner, batch=batch: ssgan_step(learner, *batch),
-                "from a graph": lambda step=replayed, batch=batch: step(*batch),
-            }
             seconds = race(ways, rounds, steps)
             rows.append(
                 {"recipe": name, "side": side, "generated images": "yes" if generated else "no"}

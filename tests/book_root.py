@@ -5,6 +5,7 @@ from pathlib import Path
 
 import jupytext
 import nbformat
+import papermill
 
 REPO = Path(__file__).resolve().parents[1]
 
@@ -58,3 +59,16 @@ def make_root(root: Path) -> Path:
     for name in ("01_first", "02_second"):
         write_chapter(root, name, FINISH.format(name=name))
     return root
+
+
+def run_chapter(name: str, output: Path, **parameters) -> nbformat.NotebookNode:
+    """A chapter of this book, executed at smoke size."""
+    return papermill.execute_notebook(
+        REPO / "notebooks" / f"{name}.ipynb",
+        output,
+        parameters={"profile": "smoke"} | parameters,
+        cwd=REPO,
+        progress_bar=False,
+        execution_timeout=300,
+        extra_arguments=["--log-level=ERROR"],
+    )

@@ -1,0 +1,239 @@
+"""What the package computes and says, frozen: `python tests/golden.py` writes tests/golden.json.
+
+Numbers depend on the processor, so they are compared where it is the recorded one; what holds on
+every machine (which terms, which outputs, which keys, the help texts) is compared everywhere.
+"""
+
+import hashlib
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+REPO = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(REPO), str(REPO / "tests")]
+FILE = REPO / "tests/golden.json"
+STEPS = 6
+
+from book_root import run_chapter  # noqa: E402
+from photo_tables import dark_and_bright  # noqa: E402
+
+from ssgan_core.data.digits import draw_labeled, load_digits  # noqa: E402
+from ssgan_core.data.rings import draw_many, rings  # noqa: E402
+from ssgan_core.results import device_name  # noqa: E402
+from ssgan_core.training import dcgan, digits, digits_steps, plane  # noqa: E402
+from ssgan_core.training.fit import fit  # noqa: E402
+from ssgan_core.training.hardware import Hardware  # noqa: E402
+from ssgan_core.training.plane_recipes import METHODS  # noqa: E402
+from ssgan_core.training.recipes import ALL  # noqa: E402
+
+COMMANDS = (
+    "ssgan_core.train",
+    "ssgan_core.train_digits",
+    "ssgan_core.predict",
+    "ssgan_core.data.labeled",
+    "ssgan_core.data.benchmark",
+    "book.record",
+)
+FP32 = Hardware(torch.device("cpu"), bf16=False)
+
+
+def machine() -> str:
+    """What numbers depend on: processor, threads, versions."""
+    return f"{device_name()}, {Hardware.detect().bf16}, torch {torch.__version__}"
+
+
+def fingerprint(*networks: torch.nn.Module | None) -> str:
+    """Hash of all weights and buffers, by their order."""
+    digest = hashlib.sha256()
+    for network in networks:
+        for value in network.state_dict().values() if network is not None else ():
+            digest.update(value.detach().contiguous().numpy().tobytes())
+    return digest.hexdigest()[:16]
+
+
+def on_plane() -> dict[str, dict]:
+    data = rings(200)
+    rows = draw_many(data.classes, 4, 2, seed=0, width=8)
+    recipes = METHODS | {
+        "all terms": replace(
+            METHODS["complement"], labeled_start=0.0, entropy_weight=0.1, entropy_start=0.1,
+            consistency_weight=0.1,
+        )
+    }  # fmt: skip
+    found = {}
+    for name, recipe in recipes.items():
+        done = plane.train(data, rows, recipe, STEPS, [0, 1])
+        accuracy = [round(value, 6) for value in done.accuracy.tolist()]
+        found[f"plane: {name}"] = {
+            "terms": {"accuracy": accuracy},
+            "weights": fingerprint(done.classifier, done.generator),
+        }
+    return found
+
+
+def on_digits() -> dict[str, dict]:
+    data = load_digits()
+    rows = torch.stack([draw_labeled(data.labels, 10, seed) for seed in (0, 1)])
+    recipes = {
+        name: digits_steps.Recipe(name, STEPS, batch=20)
+        for name in ("supervised", "pseudo_label", "feature_matching", "complement")
+    }
+    recipes["explicit"] = replace(recipes["feature_matching"], form=digits_steps.EXPLICIT)
+    found = {}
+    for name, recipe in recipes.items():
+        done = digits.train(data, rows, recipe, looks=1, hardware=FP32, progress=lambda line: None)
+        logits = hashlib.sha256(done.logits.contiguous().numpy().tobytes()).hexdigest()[:16]
+        terms = {"accuracy": done.accuracy, "last": done.last_accuracy}
+        found[f"digits: {name}"] = {"terms": terms, "weights": logits}
+    return found
+
+
+def on_dcgan() -> dict[str, dict]:
+    images = dark_and_bright(32).images[:48]
+    recipes = {
+        "DCGAN": dcgan.Recipe(batch=8),
+        "remedies": dcgan.Recipe(batch=8, augment=1.0, smoothing=0.1, r1=1.0),
+    }
+    found = {}
+    for name, recipe in recipes.items():
+        done = dcgan.train(recipe, images, STEPS, width=32, looks=2)
+        terms = done.steps.iloc[-1].to_dict()
+        found[f"dcgan: {name}"] = {"terms": terms, "weights": fingerprint(done.generator)}
+    return found
+
+
+def on_photos() -> dict[str, dict]:
+    data = dark_and_bright(32)
+    big = dark_and_bright(128, labeled=8, unlabeled=24, val=8, test=8)
+    small = {"unlabeled_batch": 8, "labeled_batch": 8}
+    found = {}
+    for name, recipe in ALL.items():
+        found[f"photos: {name}"] = six_steps(recipe, data)
+    for name in ("ssgan", "ssgan-minus-gan"):
+        found[f"photos: {name}, 128 px"] = six_steps(replace(ALL[name], **small), big)
+    return found
+
+
+def six_steps(recipe, data) -> dict:
+    """The means of the terms over two evaluations, the weights and what is tested."""
+    done = fit(recipe, data, STEPS, width=8, generator_width=32, rounds=2)
+    history = done.history.drop(columns="seconds").iloc[-1].dropna()
+    networks = (done.learner.classifier, done.learner.generator, done.model)
+    return {"terms": history.to_dict() | done.test, "weights": fingerprint(*networks)}
+
+
+def of_steps() -> dict[str, dict]:
+    """Loss terms and a hash of the weights after six steps of every recipe, in fp32."""
+    torch.set_num_threads(1)
+    detect, Hardware.detect = Hardware.detect, lambda: FP32
+    try:
+        return on_plane() | on_digits() | on_dcgan() | on_photos()
+    finally:
+        Hardware.detect = detect
+
+
+def of_helps() -> dict[str, list[str]]:
+    """The `--help` of every command, line by line."""
+    environment = os.environ | {"COLUMNS": "100"}
+    return {
+        command: subprocess.run(
+            [sys.executable, "-m", command, "--help"],
+            cwd=REPO, env=environment, capture_output=True, text=True, check=True,
+        ).stdout.splitlines()
+        for command in COMMANDS
+    }  # fmt: skip
+
+
+def of_train() -> dict[str, list[str]]:
+    """The keys of what the two commands that train write."""
+    found = {}
+    commands = {
+        "ssgan_core.train": ["--recipe", "ssgan", "--pets", "200", "--size", "32", "--width", "8",
+                             "--generator-width", "16", "--steps", "2", "--rounds", "2",
+                             "--labels", "20"],
+        "ssgan_core.train_digits": ["--profile", "smoke"],
+    }  # fmt: skip
+    for command, options in commands.items():
+        with tempfile.TemporaryDirectory() as folder:
+            words = [sys.executable, "-m", command, *options, "--out", folder]
+            subprocess.run(words, cwd=REPO, check=True, stdout=subprocess.DEVNULL)
+            for file in ("metrics.json", "history.json"):
+                found[f"{command}: {file}"] = keys(json.loads(Path(folder, file).read_text()))
+    return found
+
+
+def keys(value, path="") -> list[str]:
+    """The paths of all keys in nested dictionaries, sorted."""
+    if not isinstance(value, dict):
+        return [path]
+    return sorted(key for name, item in value.items() for key in keys(item, f"{path}/{name}"))
+
+
+def numbers(value, path="") -> dict[str, float | int | str | None]:
+    """The leaves of nested dictionaries and lists, by their paths."""
+    if isinstance(value, dict | list):
+        pairs = value.items() if isinstance(value, dict) else enumerate(value)
+        return {k: v for name, item in pairs for k, v in numbers(item, f"{path}/{name}").items()}
+    return {path: value}
+
+
+def masked(text: str) -> str:
+    """Text without what two runs may differ in: numbers, hashes, the device, white space."""
+    text = text.replace(device_name(), "DEVICE")
+    text = re.sub(r"\b(?=[0-9a-f]*\d)[0-9a-f]{7,64}\b", "#", text)
+    text = re.sub(r"[-+−]?\d[\d,.]*(?:e[-+]?\d+)?", "#", text)
+    text = re.sub(r"# (?:s|min|h) to go", "# to go", text)
+    return " ".join(text.split())
+
+
+def told(output) -> list[str]:
+    """One output: what kind it is, then its text; of shown source the names alone."""
+    if output.output_type == "stream":
+        return [output.name, masked(output.text)]
+    data, name = output.data, output.metadata.get("scrapbook", {}).get("name", "")
+    kind = " ".join([*sorted(data), *([f"glue {name}"] if name else [])])
+    text = next((data[key] for key in data if key.endswith("text/plain")), "")
+    if "text/markdown" in data:
+        text = data["text/markdown"]
+        if text.startswith("```python"):
+            return [f"{kind} source", *re.findall(r"^ *(?:def|class) (\w+)", text, re.M)]
+    return [kind, "" if kind.startswith(("image", "text/plain image")) else masked(text)]
+
+
+def of_chapter(name: str) -> dict:
+    """Outputs of a chapter at smoke size, cell by cell, and what its metrics.json holds."""
+    with tempfile.TemporaryDirectory() as folder:
+        notebook = run_chapter(name, Path(folder, "out.ipynb"))
+    cells = [[told(output) for output in cell.outputs] for cell in notebook.cells if
+             cell.cell_type == "code"]  # fmt: skip
+    runs = (REPO / "runs" / name).glob("smoke-*/metrics.json")
+    metrics = json.loads(max(runs, key=lambda p: p.stat().st_mtime).read_text("utf-8"))
+    return {"outputs": cells, "keys": keys(metrics), "values": numbers(metrics["values"])}
+
+
+def chapters() -> list[str]:
+    return sorted(path.stem for path in (REPO / "notebooks").glob("[0-9]*.ipynb"))
+
+
+def write() -> None:
+    """Take everything anew; of a chapter's numbers those that two runs agree on."""
+    print("steps, commands", flush=True)
+    golden = {"machine": machine(), "steps": of_steps(), "helps": of_helps(), "keys": of_train()}
+    golden["chapters"] = {}
+    for name in chapters():
+        print(name, flush=True)
+        once, again = of_chapter(name), of_chapter(name)
+        values = {k: v for k, v in once["values"].items() if again["values"].get(k, v) == v}
+        golden["chapters"][name] = once | {"values": values}
+    FILE.write_text(json.dumps(golden, indent=0, ensure_ascii=False) + "\n", "utf-8")
+
+
+if __name__ == "__main__":
+    write()

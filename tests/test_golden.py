@@ -1,0 +1,39 @@
+"""What the package computes and says is what `python tests/golden.py` recorded."""
+
+import json
+
+import golden
+import pytest
+
+RECORDED = json.loads(golden.FILE.read_text("utf-8"))
+SAME_MACHINE = RECORDED["machine"] == golden.machine()
+
+
+def test_six_steps_of_every_recipe_give_the_recorded_terms_and_weights():
+    found = golden.of_steps()
+    assert found.keys() == RECORDED["steps"].keys()
+    for name, then in RECORDED["steps"].items():
+        assert found[name]["terms"].keys() == then["terms"].keys(), name
+        if SAME_MACHINE:
+            assert found[name] == then, name
+        else:  # another processor adds in another order; the first steps of Adam magnify that
+            assert found[name]["terms"] == pytest.approx(then["terms"], rel=0.1, abs=0.1), name
+
+
+def test_help_texts_are_the_recorded_ones():
+    assert golden.of_helps() == RECORDED["helps"]
+
+
+def test_commands_that_train_write_the_recorded_keys():
+    assert golden.of_train() == RECORDED["keys"]
+
+
+@pytest.mark.parametrize("name", golden.chapters())
+def test_a_chapter_at_smoke_size_says_what_it_said(name):
+    found, then = golden.of_chapter(name), RECORDED["chapters"][name]
+    kinds = [[output[0] for output in outputs] for outputs in found["outputs"]]
+    assert kinds == [[output[0] for output in outputs] for outputs in then["outputs"]]
+    assert found["keys"] == then["keys"]
+    if SAME_MACHINE:
+        assert found["outputs"] == then["outputs"]
+        assert {key: found["values"].get(key) for key in then["values"]} == then["values"]

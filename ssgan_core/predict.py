@@ -12,12 +12,12 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from ssgan_core.data.decode import decode_photo, jpeg_fault, quiet, to_range
+from ssgan_core.checkpoint import load_checkpoint, save_checkpoint
 from ssgan_core.errors import InputError
-from ssgan_core.models.resnet import ResNet18
-from ssgan_core.training.checkpoint import load_checkpoint, save_checkpoint
-from ssgan_core.training.evaluate import PhotoData
-from ssgan_core.training.fit import Fit
+from ssgan_core.photos.decode import decode_photo, jpeg_fault, quiet, to_range
+from ssgan_core.photos.networks import ResNet18
+from ssgan_core.ssgan.evaluate import PhotoData
+from ssgan_core.ssgan.fit import Fit
 
 KIND = "ssgan_core classifier, version 1"
 

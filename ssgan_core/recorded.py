@@ -9,7 +9,7 @@ import pandas as pd
 
 from ssgan_core.errors import InputError
 from ssgan_core.results import format_ci, paired_gain
-from ssgan_core.training.recipes import ALL, Recipe
+from ssgan_core.ssgan.recipes import ALL, Recipe
 
 
 def read_recorded(folder: Path) -> pd.DataFrame:

@@ -15,15 +15,15 @@ from pydantic import Field
 
 from ssgan_core.command_line import parse, run_command, tell
 from ssgan_core.errors import InputError
-from ssgan_core.models.generator import LADDERS
+from ssgan_core.parallel import processes, rank, world
+from ssgan_core.photos.generator import LADDERS
 from ssgan_core.predict import save_model
 from ssgan_core.results import Run, write_json
-from ssgan_core.training.experiment import PhotoSettings, SSGANSettings, load_photos
-from ssgan_core.training.fit import Fit, fit
-from ssgan_core.training.parallel import processes, rank, world
-from ssgan_core.training.probe import linear_probe
-from ssgan_core.training.recipes import ALL, Recipe, find_recipe
-from ssgan_core.training.rounds import sample_file
+from ssgan_core.ssgan.fit import Fit, fit
+from ssgan_core.ssgan.probe import linear_probe
+from ssgan_core.ssgan.recipes import ALL, Recipe, find_recipe
+from ssgan_core.ssgan.rounds import sample_file
+from ssgan_core.ssgan.study import PhotoSettings, SSGANSettings, load_photos
 
 
 class TrainSettings(PhotoSettings):

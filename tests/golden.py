@@ -1,4 +1,6 @@
-"""What the package computes and says, frozen: `python tests/golden.py` writes tests/golden.json.
+"""What the package computes and says, frozen in tests/golden.json.
+
+`python tests/golden.py` takes all of it anew, `python tests/golden.py helps keys` parts of it.
 
 Numbers depend on the processor, so they are compared where it is the recorded one; what holds on
 every machine (which terms, which outputs, which keys, the help texts) is compared everywhere.
@@ -24,21 +26,24 @@ STEPS = 6
 from book_root import run_chapter  # noqa: E402
 from photo_tables import dark_and_bright  # noqa: E402
 
-from ssgan_core.data.digits import draw_labeled, load_digits  # noqa: E402
-from ssgan_core.data.rings import draw_many, rings  # noqa: E402
+from ssgan_core.dcgan import training as dcgan  # noqa: E402
+from ssgan_core.digits import step as digits_steps  # noqa: E402
+from ssgan_core.digits import training as digits  # noqa: E402
+from ssgan_core.digits.images import draw_labeled, load_digits  # noqa: E402
+from ssgan_core.hardware import Hardware  # noqa: E402
+from ssgan_core.plane import training as plane  # noqa: E402
+from ssgan_core.plane.points import draw_many, rings  # noqa: E402
+from ssgan_core.plane.settings import METHODS  # noqa: E402
 from ssgan_core.results import device_name  # noqa: E402
-from ssgan_core.training import dcgan, digits, digits_steps, plane  # noqa: E402
-from ssgan_core.training.fit import fit  # noqa: E402
-from ssgan_core.training.hardware import Hardware  # noqa: E402
-from ssgan_core.training.plane_recipes import METHODS  # noqa: E402
-from ssgan_core.training.recipes import ALL  # noqa: E402
+from ssgan_core.ssgan.fit import fit  # noqa: E402
+from ssgan_core.ssgan.recipes import ALL  # noqa: E402
 
 COMMANDS = (
     "ssgan_core.train",
     "ssgan_core.train_digits",
     "ssgan_core.predict",
-    "ssgan_core.data.labeled",
-    "ssgan_core.data.benchmark",
+    "ssgan_core.photos.labels",
+    "ssgan_core.bench.loader",
     "book.record",
 )
 FP32 = Hardware(torch.device("cpu"), bf16=False)
@@ -207,12 +212,25 @@ def told(output) -> list[str]:
     return [kind, "" if kind.startswith(("image", "text/plain image")) else masked(text)]
 
 
+def merged(outputs: list[list[str]]) -> list[list[str]]:
+    """Streams that follow one another as one: where they are cut is chance."""
+    joined: list[list[str]] = []
+    for output in outputs:
+        if joined and output[0] == joined[-1][0] == "stdout":
+            output = ["stdout", f"{joined.pop()[1]} {output[1]}".strip()]
+        joined.append(output)
+    return joined
+
+
 def of_chapter(name: str) -> dict:
     """Outputs of a chapter at smoke size, cell by cell, and what its metrics.json holds."""
     with tempfile.TemporaryDirectory() as folder:
         notebook = run_chapter(name, Path(folder, "out.ipynb"))
-    cells = [[told(output) for output in cell.outputs] for cell in notebook.cells if
-             cell.cell_type == "code"]  # fmt: skip
+    cells = [
+        merged([told(output) for output in cell.outputs])
+        for cell in notebook.cells
+        if cell.cell_type == "code"
+    ]
     runs = (REPO / "runs" / name).glob("smoke-*/metrics.json")
     metrics = json.loads(max(runs, key=lambda p: p.stat().st_mtime).read_text("utf-8"))
     return {"outputs": cells, "keys": keys(metrics), "values": numbers(metrics["values"])}
@@ -222,18 +240,25 @@ def chapters() -> list[str]:
     return sorted(path.stem for path in (REPO / "notebooks").glob("[0-9]*.ipynb"))
 
 
-def write() -> None:
-    """Take everything anew; of a chapter's numbers those that two runs agree on."""
-    print("steps, commands", flush=True)
-    golden = {"machine": machine(), "steps": of_steps(), "helps": of_helps(), "keys": of_train()}
-    golden["chapters"] = {}
-    for name in chapters():
-        print(name, flush=True)
-        once, again = of_chapter(name), of_chapter(name)
-        values = {k: v for k, v in once["values"].items() if again["values"].get(k, v) == v}
-        golden["chapters"][name] = once | {"values": values}
-    FILE.write_text(json.dumps(golden, indent=0, ensure_ascii=False) + "\n", "utf-8")
+def taken_twice(name: str) -> dict:
+    """A chapter, with those of its numbers on which two runs agree: timings are no results."""
+    once, again = of_chapter(name), of_chapter(name)
+    values = {k: v for k, v in once["values"].items() if again["values"].get(k, v) == v}
+    return once | {"values": values}
+
+
+TAKE = {
+    "machine": machine,
+    "steps": of_steps,
+    "helps": of_helps,
+    "keys": of_train,
+    "chapters": lambda: {name: taken_twice(name) for name in chapters()},
+}
 
 
 if __name__ == "__main__":
-    write()
+    golden = json.loads(FILE.read_text("utf-8")) if FILE.exists() else {}
+    for part in sys.argv[1:] or TAKE:
+        print(part, flush=True)
+        golden[part] = TAKE[part]()
+    FILE.write_text(json.dumps(golden, indent=0, ensure_ascii=False) + "\n", "utf-8")

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 import torch
 
-from ssgan_core.data.photos import PhotoCollection
-from ssgan_core.training.evaluate import PhotoData
+from ssgan_core.photos.files import PhotoCollection
+from ssgan_core.ssgan.evaluate import PhotoData
 
 REAL = Path(__file__).parents[2] / "shared" / "data" / "dogs-vs-cats-180"
 SETS = Path(__file__).parents[1] / "notebooks" / "labeled_sets"

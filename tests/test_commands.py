@@ -8,19 +8,19 @@ import signal
 import pytest
 import torch
 
-from ssgan_core.data.labeled import draw_labeled
-from ssgan_core.data.pets import draw_pets
-from ssgan_core.data.photos import scan
-from ssgan_core.data.splits import split_photos
+from ssgan_core.pets.collection import draw_pets
+from ssgan_core.photos.files import scan
+from ssgan_core.photos.labels import draw_labeled
+from ssgan_core.photos.splits import split_photos
 from ssgan_core.predict import load_model
 from ssgan_core.predict import main as predict
 from ssgan_core.results import Run
+from ssgan_core.ssgan import fit as fit_module
+from ssgan_core.ssgan import study as experiment
+from ssgan_core.ssgan.recipes import find_recipe
+from ssgan_core.ssgan.study import SSGANSettings, load_photos
 from ssgan_core.train import TrainSettings
 from ssgan_core.train import main as train
-from ssgan_core.training import experiment
-from ssgan_core.training import fit as fit_module
-from ssgan_core.training.experiment import SSGANSettings, load_photos
-from ssgan_core.training.recipes import find_recipe
 
 TINY = shlex.split(
     "--profile smoke --size 32 --width 8 --generator-width 16 --labels 10 --rounds 2"

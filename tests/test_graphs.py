@@ -5,17 +5,17 @@ from dataclasses import replace
 import pytest
 import torch
 
-from ssgan_core.training.graphs import EAGER, Replayed, fast
-from ssgan_core.training.graphs_benchmark import compare, main
-from ssgan_core.training.hardware import Hardware
-from ssgan_core.training.photos import (
+from ssgan_core.bench.graphs import compare, main
+from ssgan_core.graphs import EAGER, Replayed, fast
+from ssgan_core.hardware import Hardware
+from ssgan_core.ssgan.recipes import Recipe, find_recipe
+from ssgan_core.ssgan.step import (
     Learner,
     make_learner,
     set_schedule,
     ssgan_step,
     supervised_step,
 )
-from ssgan_core.training.recipes import Recipe, find_recipe
 
 STEPS = 24
 CPU = Hardware(torch.device("cpu"), False)

@@ -8,7 +8,7 @@ import pytest
 
 FAULTS = """
 import resource, torch
-from ssgan_core.training.hardware import keep_freed_memory
+from ssgan_core.hardware import keep_freed_memory
 torch.set_num_threads(1)
 if {keep}:
     keep_freed_memory()

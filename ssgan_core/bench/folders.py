@@ -1,0 +1,98 @@
+"""What most PyTorch code does: an ImageFolder, transforms, and a DataLoader with worker processes.
+
+The two ways to open a file keep the rules of `ssgan_core.photos.decode`, so that all loaders of the
+book agree on what a photo is. Plain `ImageFolder` does not: it shows photos lying on their sides,
+takes a PNG for a JPEG, and stops at an empty file without naming it.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+from torch import Tensor
+from torch.utils.data import DataLoader
+from torchvision.datasets import ImageFolder
+from torchvision.transforms import v2
+
+from ssgan_core.errors import InputError
+from ssgan_core.photos.decode import decode_jpeg_rgb, jpeg_fault
+from ssgan_core.photos.files import UNKNOWN, PhotoCollection
+
+
+def open_with_pil(path: str | Path) -> Image.Image:
+    """A JPEG file as an RGB picture, upright. Raises InputError, which names it, for a fault."""
+    return _open(path, pil_rgb)
+
+
+def open_with_torchvision(path: str | Path) -> Tensor:
+    """A JPEG file as uint8 (3, H, W), upright. Raises InputError, which names it, for a fault."""
+    return _open(path, decode_jpeg_rgb)
+
+
+def pil_rgb(data: bytes) -> Image.Image:
+    """The picture in a file, decoded to RGB and upright."""
+    return ImageOps.exif_transpose(Image.open(io.BytesIO(data))).convert("RGB")
+
+
+def _open(path: str | Path, decode: Callable):
+    data = Path(path).read_bytes()
+    fault = jpeg_fault(data)
+    if fault is None:
+        try:
+            return decode(data)
+        except (RuntimeError, OSError, SyntaxError) as error:  # torchvision's, and two of PIL's
+            fault = f"cannot be decoded ({str(error).rsplit(', ', 1)[-1]})"
+    raise InputError(f"'{path}' {fault}.")
+
+
+OPENERS = {"pil": open_with_pil, "torchvision": open_with_torchvision}
+
+
+def transforms(size: int, pixel_range: tuple[float, float] | None = None) -> v2.Compose:
+    """Picture → resized with antialiasing: uint8 (3, S, S), or float32 in a range."""
+    steps = [v2.Resize((size, size), antialias=True), v2.ToImage()]
+    if pixel_range is not None:
+        low, high = pixel_range
+        scale = 1 / (high - low)
+        steps += [
+            v2.ToDtype(torch.float32, scale=True),
+            v2.Normalize([-low * scale] * 3, [scale] * 3),
+        ]
+    return v2.Compose([*steps, v2.ToPureTensor()])
+
+
+def folder_loader(
+    root: str | Path,
+    size: int,
+    batch_size: int,
+    opener: str = "pil",
+    pixel_range: tuple[float, float] | None = None,
+    workers: int = 0,
+    shuffle: bool = False,
+) -> DataLoader:
+    """Batches (images (B, 3, S, S), labels int64 (B,)) of a folder with one subfolder a class."""
+    data = ImageFolder(str(root), transforms(size, pixel_range), loader=OPENERS[opener])
+    return DataLoader(
+        data,
+        batch_size,
+        shuffle=shuffle,
+        num_workers=workers,
+        persistent_workers=workers > 0,
+        multiprocessing_context="fork" if workers else None,
+    )
+
+
+def unpack(photos: PhotoCollection, rows: np.ndarray, root: Path) -> Path:
+    """Write some photos as `root`/class/number.jpg, for the loaders that want files in folders."""
+    for number, row in enumerate(rows.tolist()):
+        label = photos.table["label"][row]
+        name = "unknown" if label == UNKNOWN else photos.classes[label]
+        path = root / name / f"{number:06d}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(photos.read(row))
+    return root

@@ -1,1 +1,0 @@
-"""Data sets, splits, labeled sets and loaders."""

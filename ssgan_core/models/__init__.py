@@ -1,1 +1,0 @@
-"""Networks; each classifier returns (logits, features)."""

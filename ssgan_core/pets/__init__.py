@@ -1,0 +1,1 @@
+"""Drawn pets: data that the package makes."""

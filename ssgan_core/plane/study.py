@@ -1,0 +1,119 @@
+"""Paired comparisons in the plane: the same label draws, seeds and batches for every method."""
+
+import hashlib
+import math
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pandas as pd
+import torch
+from scipy import stats
+from torch import Tensor
+
+from ssgan_core.errors import InputError
+from ssgan_core.paths import whole_file
+from ssgan_core.plane.points import PlaneData, draw_many
+from ssgan_core.plane.settings import Recipe
+from ssgan_core.plane.training import Density, Trained, train
+from ssgan_core.results import format_ci
+
+GOAL = 0.99
+
+
+def compare(
+    data: PlaneData,
+    recipes: Mapping[str, Recipe],
+    draws: Mapping[int, int],
+    steps: int,
+    seed: int,
+    checkpoint: Callable[[str], Path] | None = None,
+) -> pd.DataFrame:
+    """Train every recipe on the same label draws.
+
+    Parameters
+    ----------
+    draws : number of draws for each number of labels a class; all of them, of one recipe, train
+        as one stack. Draw i uses seed + i, whatever the recipe.
+    checkpoint : gives the file in which a finished recipe is kept, so that a killed run goes on.
+
+    Returns
+    -------
+    DataFrame
+        One row a run: method, labels (a class), draw, accuracy, low and between (shares of the
+        generated points in low density and between the rings).
+    """
+    width = 2 * math.lcm(*draws)
+    rows = torch.cat([draw_many(data.classes, k, n, seed, width) for k, n in draws.items()])
+    runs = [(labels, draw) for labels, count in draws.items() for draw in range(count)]
+    frames = []
+    for method, recipe in recipes.items():
+        text = repr((data.checksum, recipe, dict(draws), steps, seed))
+        name = hashlib.sha256(text.encode()).hexdigest()[:16] + ".pkl"
+        path = checkpoint(name) if checkpoint else None
+        if path is not None and path.exists():
+            frames.append(pd.read_pickle(path).assign(method=method))
+            continue
+        trained = train(data, rows, recipe, steps, [seed + draw for _, draw in runs])
+        frame = pd.DataFrame(runs, columns=["labels", "draw"])
+        frame.insert(0, "method", method)
+        frame["accuracy"] = trained.accuracy.tolist()
+        frame["low"], frame["between"] = shares(trained, data)
+        if path is not None:
+            with whole_file(path) as partial:
+                frame.to_pickle(partial)
+        frames.append(frame)
+        reached = int((frame.accuracy >= GOAL).sum())
+        print(f"{method}: {reached} of {len(frame)} runs at {GOAL:.0%} or more")
+    return pd.concat(frames, ignore_index=True)
+
+
+def shares(trained: Trained, data: PlaneData, count: int = 500) -> tuple[list, list]:
+    """Shares of each run's generated points in low density and between the rings."""
+    points = trained.generate(count)
+    nothing = [float("nan")] * len(points)
+    if points.shape[1] == 0:
+        return nothing, nothing
+    low = trained.density.low(points).float().mean(-1).tolist()
+    if data.gap is None:
+        return low, nothing
+    radius = points.norm(dim=-1)
+    between = (radius > data.gap[0]) & (radius < data.gap[1])
+    return low, between.float().mean(-1).tolist()
+
+
+def coverage(points: Tensor, density: Density, data: PlaneData, sectors: int = 24) -> Tensor:
+    """Share (R,) of the rings that points (R, N, 2) visit.
+
+    Each ring is cut into `sectors`; a sector counts when a point lies in it that is not in low
+    density. Few sectors visited means mode collapse.
+    """
+    if data.gap is None:
+        raise InputError(f"coverage is defined for rings, found {data.name!r}")
+    angle = torch.atan2(points[..., 1], points[..., 0])
+    cell = ((angle / (2 * math.pi) + 0.5) * sectors).long().clamp(0, sectors - 1)
+    cell = cell + sectors * (points.norm(dim=-1) < sum(data.gap) / 2)
+    cell = cell.masked_fill(density.low(points), 2 * sectors)
+    visited = torch.zeros(len(points), 2 * sectors + 1).scatter_(1, cell, 1.0)
+    return visited[:, :-1].mean(-1)
+
+
+def table(frame: pd.DataFrame) -> pd.DataFrame:
+    """Mean accuracy with its 95% interval and draws that reach the goal, by method and labels."""
+    cells = {}
+    for (method, labels), group in frame.groupby(["method", "labels"], sort=False):
+        reached = f"{(group.accuracy >= GOAL).sum()} of {len(group)}"
+        cells[method, labels] = f"{format_ci(group.accuracy)}  ({reached})"
+    series = pd.Series(cells)
+    return series.unstack(sort=False).rename_axis(index="method", columns="labels a class")
+
+
+def sign_test(frame: pd.DataFrame, method: str, other: str, labels: int) -> dict:
+    """Paired one-sided sign test that `method` beats `other` over the draws; ties count for none.
+
+    Returns wins, losses, ties and the exact p value of at least so many wins by a fair coin.
+    """
+    chosen = frame[frame.labels == labels].pivot(index="draw", columns="method", values="accuracy")
+    difference = chosen[method] - chosen[other]
+    wins, losses = int((difference > 0).sum()), int((difference < 0).sum())
+    p = stats.binomtest(wins, wins + losses, alternative="greater").pvalue if wins + losses else 1.0
+    return {"wins": wins, "losses": losses, "ties": len(difference) - wins - losses, "p": float(p)}

@@ -1,1 +1,0 @@
-"""Figures; they only read what training returns."""

@@ -1,0 +1,1 @@
+"""The semi-supervised GAN of cats and dogs."""

@@ -1,0 +1,177 @@
+"""What a trained network goes by: whose statistics, how sure it is, where it looks."""
+
+import contextlib
+import itertools
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import pandas as pd
+import torch
+from sklearn.calibration import calibration_curve
+from torch import Tensor, nn
+
+from ssgan_core import losses
+from ssgan_core.ssgan.evaluate import (
+    EVALUATION_BATCH,
+    STATISTICS_BATCHES,
+    PhotoData,
+    all_logits,
+    buffers_kept,
+    real_batches,
+    statistics_of,
+)
+from ssgan_core.ssgan.step import Learner
+
+BINS = 20  # of confidence, from 0 to 1; Guo et al. take 15
+
+
+def running_shares(passes: Sequence[str], momentum: float = 0.1) -> dict[str, float]:
+    """What part of batch norm's running statistics comes from each kind of batch, in the long run.
+
+    `passes` are the kinds in the order in which one training step sends them through the network.
+    Each pass multiplies what there was by 1 − momentum and adds momentum of its own (Ioffe and
+    Szegedy 2015, arXiv:1502.03167); the recurrence is run until its start is forgotten.
+    """
+    shares = dict.fromkeys(passes, 0.0)
+    for kind in list(passes) * round(50 / momentum):
+        shares = {name: (1 - momentum) * share for name, share in shares.items()}
+        shares[kind] += momentum
+    return shares
+
+
+@torch.no_grad()
+def generated_batches(learner: Learner, seed: int = 0) -> Iterator[Tensor]:
+    """As many generated images as `real_batches` has real ones, made as in training."""
+    device = learner.hardware.device
+    source = torch.Generator(device).manual_seed(seed)
+    shape = (EVALUATION_BATCH, learner.generator.noise)
+    with buffers_kept(learner.generator):
+        for _ in range(STATISTICS_BATCHES):
+            noise = torch.randn(shape, generator=source, device=device)
+            yield learner.generated(learner.generator, noise)
+
+
+def labeled_batches(learner: Learner, data: PhotoData) -> Iterator[Tensor]:
+    """All labeled images in one batch."""
+    for batch in data.loader("labeled", len(data.photos.rows("labeled"))):
+        yield learner.images(batch.images)
+
+
+def compare_statistics(learner: Learner, data: PhotoData) -> pd.DataFrame:
+    """The last weights on the test images, by the images that batch norm's statistics come from.
+
+    One row each for the `running` statistics that training left, and for those measured anew on
+    `real` unlabeled, on `labeled` and on `generated` images alone. Columns: `generated share`,
+    where the means lie between those of real images (0) and of generated ones (1); `D`, the mean
+    of the discriminator's output; `accuracy`; `calibration error`. Weights and statistics are
+    afterwards what they were.
+    """
+    model, truth = learner.classifier, data.labels("test")
+    norms = [m for m in model.modules() if isinstance(m, (nn.BatchNorm2d, nn.SyncBatchNorm))]
+    sources = {
+        "running": contextlib.nullcontext(),
+        "real": statistics_of(model, real_batches(learner, data)),
+        "labeled": statistics_of(model, labeled_batches(learner, data)),
+        "generated": statistics_of(model, generated_batches(learner)),
+    }
+    rows, means = {}, {}
+    for name, statistics in sources.items():
+        with statistics:
+            logits = all_logits(learner, model, data, "test")
+            means[name] = [norm.running_mean.clone() for norm in norms]
+            if name == "real":
+                spreads = [(norm.running_var + norm.eps).sqrt() for norm in norms]
+        p = logits[:, : len(data.photos.classes)].softmax(1).numpy()
+        rows[name] = {
+            "D": learner.discriminator(logits).mean().item(),
+            "accuracy": (p.argmax(1) == truth).mean(),
+            "calibration error": calibration_error(p, truth),
+        }
+    table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("statistics")
+    real, generated = means["real"], means["generated"]
+    shares = {
+        name: np.median(list(map(_share, those, real, generated, spreads)))
+        for name, those in means.items()
+    }
+    table.insert(0, "generated share", pd.Series(shares))
+    return table
+
+
+def _share(mean: Tensor, real: Tensor, generated: Tensor, spread: Tensor) -> float:
+    """Where a layer's means (C,) lie on the line from real (0) to generated (1)."""
+    line = (generated - real) / spread
+    return (((mean - real) / spread) @ line / (line @ line)).item()
+
+
+def reliability(probabilities: np.ndarray, labels: np.ndarray) -> pd.DataFrame:
+    """Confidence against accuracy: probabilities (N, K), true classes (N,), one row a bin.
+
+    Confidence is the largest of the K probabilities. Columns: mean `confidence` and `accuracy` of
+    the images in a bin, and their `share` of all; bins without images are left out.
+    """
+    confidence = probabilities.max(1).astype(float).clip(0, 1)
+    right = (probabilities.argmax(1) == labels).astype(int)
+    accuracy, mean = calibration_curve(right, confidence, n_bins=BINS)
+    edges = np.linspace(0, 1, BINS + 1)[1:-1]  # counted as calibration_curve does
+    counts = np.bincount(np.searchsorted(edges, confidence))
+    share = counts[counts > 0] / len(labels)
+    return pd.DataFrame({"confidence": mean, "accuracy": accuracy, "share": share})
+
+
+def calibration_error(probabilities: np.ndarray, labels: np.ndarray) -> float:
+    """Expected calibration error: mean distance of accuracy from confidence over the bins.
+
+    Guo et al. 2017, arXiv:1706.04599, equation 3.
+    """
+    bins = reliability(probabilities, labels)
+    return float((bins["share"] * (bins["accuracy"] - bins["confidence"]).abs()).sum())
+
+
+def honest_calibration_error(probabilities: np.ndarray, seed: int = 0, repeats: int = 50) -> float:
+    """The calibration error that chance alone gives a classifier whose probabilities are true.
+
+    A finite test set shows some error even then: labels are drawn from the probabilities.
+    """
+    rng = np.random.default_rng(seed)
+    total = probabilities.cumsum(1)
+    draws = rng.random((repeats, len(total), 1)) * total[:, -1:]
+    return float(np.mean([calibration_error(probabilities, (d > total).sum(1)) for d in draws]))
+
+
+@torch.no_grad()
+def occlusion_maps(
+    learner: Learner, model: nn.Module, images: Tensor, labels: np.ndarray
+) -> Tensor:
+    """What each place of an image says for a class: images (N, 3, S, S) uint8 → (N, S, S).
+
+    A square a quarter of the image wide, in the image's mean color, covers one place after the
+    other (Zeiler and Fergus 2014, arXiv:1311.2901, section 4.2). The value is the fall of the log
+    odds of class `labels` (N,), averaged over the squares that cover the place: what is positive
+    speaks for the class, what is negative against it.
+    """
+    model.eval()
+    images, target = learner.images(images), torch.as_tensor(labels, device=learner.hardware.device)
+
+    def log_odds(batch: Tensor) -> Tensor:
+        with learner.hardware.autocast():
+            logits = model(batch)[0].float()
+        if learner.recipe.explicit:
+            logits = logits[:, :-1]
+        chosen = logits.gather(1, target[:, None])
+        others = logits.scatter(1, target[:, None], -torch.inf)
+        return chosen[:, 0] - losses.log_z(others)
+
+    side = images.shape[-1]
+    width = side // 4
+    starts = np.unique(np.linspace(0, side - width, 9).round().astype(int)).tolist()
+    color = images.mean((2, 3), keepdim=True)
+    whole = log_odds(images)
+    falls, covers = torch.zeros(2, len(images), side, side, device=images.device)
+    for top, left in itertools.product(starts, starts):
+        place = (..., slice(top, top + width), slice(left, left + width))
+        covered = images.clone()
+        covered[place] = color
+        falls[place] += (whole - log_odds(covered))[:, None, None]
+        covers[place] += 1
+    model.train()
+    return (falls / covers).cpu()

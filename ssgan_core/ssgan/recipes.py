@@ -1,0 +1,218 @@
+"""Named recipes: each a few settings over one training loop."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import pandas as pd
+
+from ssgan_core.errors import InputError
+
+WIDTH = 16  # channels of the first stage in the network whose learning rates were tried
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What distinguishes one way of training from another.
+
+    `gan` adds a generator, and the real and generated terms to the classifier's loss; `explicit`
+    gives "generated" a logit of its own, the (K+1)-th. `gan_every` is the number of steps from one
+    look at generated images, and one step of the generator, to the next: 4 keeps their cost to a
+    quarter (as lazy regularization does; Karras et al. 2020, arXiv:1912.04958, section 3.1).
+    `feature_matching` is the generator's loss instead of the adversarial one; `pull_away` weighs
+    the term that keeps its images apart.
+    `consistency` weighs FixMatch's term on unlabeled images: a weak view's class, where its
+    probability reaches `confidence`, teaches a view changed with strength `strong`. `contrast`
+    weighs a second task on unlabeled images, to find the weak view of the same image by the
+    features of the strong one; `rotation` a third, to tell by which quarter turn each was rotated;
+    `entropy` weighs the conditional entropy on them.
+
+    `labeled_batch=None` takes all labeled images in every step. `augment` is the strength of
+    `ssgan_core.photos.augment`; None leaves the images as they are. `ema` is the highest decay of
+    the averaged weights that are evaluated (see `set_schedule`); `small_first` is the share of the
+    training in which images have half their side, at which a generator that `grows` makes its own
+    until then. `fresh_statistics` evaluates with batch-norm
+    statistics re-estimated on real unlabeled images, and keeps generated images out of the running
+    ones.
+
+    `learning_rate` is that of a network whose first stage has 16 channels and, where
+    `rate_by_width`, falls as others grow wider: for Adam, each weight's step has to shrink as the
+    number of weights that add up grows (Yang et al. 2021, arXiv:2203.03466, table 3).
+    """
+
+    name: str
+    about: str
+    gan: bool = False
+    explicit: bool = False
+    gan_every: int = 1
+    feature_matching: bool = False
+    pull_away: float = 0.0
+    consistency: float = 0.0
+    confidence: float = 0.95
+    strong: float = 2.0
+    contrast: float = 0.0
+    rotation: float = 0.0
+    entropy: float = 0.0
+    unlabeled_weight: float = 1.0
+    optimizer: str = "adam"
+    learning_rate: float = 6e-3
+    rate_by_width: bool = True
+    cosine: bool = True
+    weight_decay: float = 0.0
+    labeled_batch: int | None = 32
+    unlabeled_batch: int = 64
+    stem: str | None = None
+    pixel_range: tuple[float, float] = (-1.0, 1.0)
+    augment: float | None = 1.0
+    ema: float | None = 0.999
+    small_first: float = 0.0
+    grows: bool = False
+    fresh_statistics: bool = True
+
+    @property
+    def unlabeled(self) -> bool:
+        """Whether a loss looks at unlabeled images."""
+        return self.gan or max(self.consistency, self.contrast, self.rotation, self.entropy) > 0
+
+    @property
+    def two_views(self) -> bool:
+        """Whether unlabeled images are looked at twice, weakly and strongly changed."""
+        return max(self.consistency, self.contrast) > 0
+
+    def rate(self, width: int) -> float:
+        """The highest learning rate of a network whose first stage has so many channels."""
+        return self.learning_rate * (WIDTH / width if self.rate_by_width else 1)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """All that can be set, as JSON holds it: without the name and what is said about it."""
+        fields = asdict(self) | {"pixel_range": list(self.pixel_range)}
+        return {key: value for key, value in fields.items() if key not in ("name", "about")}
+
+
+ARTICLE = Recipe(
+    "article",
+    "the article's semi-supervised GAN: Adam at 2e-3, three separate passes, no augmentation",
+    gan=True,
+    unlabeled_weight=0.5,
+    learning_rate=2e-3,
+    rate_by_width=False,
+    cosine=False,
+    labeled_batch=None,
+    stem="imagenet",
+    pixel_range=(0.0, 1.0),
+    augment=None,
+    ema=None,
+    fresh_statistics=False,
+)
+SUPERVISED = replace(
+    ARTICLE,
+    name="supervised",
+    about="the article's baseline: all labels in a step, SGD, no augmentation",
+    gan=False,
+    optimizer="sgd",
+    learning_rate=1e-3,
+    weight_decay=1e-4,
+)
+# The rate is the best of 1, 3, 6, 12 and 25e-3 by validation: drawn pets, quick, first draw.
+AUGMENTED = Recipe(
+    "supervised-augmented",
+    "labels alone, as strong as we can: augmentation, averaged weights, cosine decay",
+)
+FEATURE_MATCHING = replace(
+    AUGMENTED,
+    name="feature-matching",
+    about="`supervised-augmented` plus a generator that matches features",
+    gan=True,
+    feature_matching=True,
+    unlabeled_weight=0.2,
+)
+SSGAN = replace(
+    FEATURE_MATCHING,
+    name="ssgan",
+    about="ours: labels, a generator that matches features, consistency of two views, rotation",
+    gan_every=4,
+    consistency=1.0,
+    rotation=1.0,
+    small_first=0.7,
+    grows=True,
+)
+MINUS_GAN = replace(
+    SSGAN,
+    name="ssgan-minus-gan",
+    about="`ssgan` without the generator and its terms",
+    gan=False,
+    feature_matching=False,
+    grows=False,
+)
+CONTRAST, CONTRAST_MINUS_GAN = (
+    replace(
+        recipe,
+        name=recipe.name.replace("ssgan", "ssgan-contrast"),
+        about=f"`{recipe.name}` plus the contrast between images, for long trainings",
+        contrast=0.5,
+    )
+    for recipe in (SSGAN, MINUS_GAN)
+)
+COMPLEMENT = replace(
+    FEATURE_MATCHING,
+    name="complement",
+    about="`feature-matching` plus pull-away for the generator, entropy for the classifier",
+    pull_away=0.1,
+    entropy=0.1,
+)
+EXPLICIT = replace(
+    FEATURE_MATCHING,
+    name="explicit-class",
+    about="`feature-matching` with a logit of its own for generated images",
+    explicit=True,
+)
+RECIPES = {
+    recipe.name: recipe
+    for recipe in (
+        ARTICLE,
+        SUPERVISED,
+        AUGMENTED,
+        SSGAN,
+        MINUS_GAN,
+        CONTRAST,
+        CONTRAST_MINUS_GAN,
+        EXPLICIT,
+        FEATURE_MATCHING,
+        COMPLEMENT,
+    )
+}
+# What `ssgan` is without one of its parts; without the generator it is `ssgan-minus-gan`.
+WITHOUT = {
+    "rotation": ("no quarter turns to tell", {"rotation": 0.0}),
+    "consistency": ("no consistency of two views", {"consistency": 0.0}),
+    "matching": ("a generator that wants its images called real", {"feature_matching": False}),
+    "augmentation": ("no augmentation but in the strong view", {"augment": None}),
+    "confidence": ("every guess a label, sure or not", {"confidence": 0.0}),
+    "pauses": ("generated images looked at in every step", {"gan_every": 1}),
+    "averaging": ("the weights of the last step", {"ema": None}),
+    "schedule": ("a constant learning rate", {"cosine": False}),
+    "small-first": ("images of the whole size from the start", {"small_first": 0.0}),
+    "growing": ("a generator of whole images from the start", {"grows": False}),
+    "fresh-statistics": ("the running batch-norm statistics", {"fresh_statistics": False}),
+}
+ABLATIONS = {
+    f"ssgan-minus-{part}": replace(
+        SSGAN, name=f"ssgan-minus-{part}", about=f"`ssgan` with {about}", **changes
+    )
+    for part, (about, changes) in WITHOUT.items()
+}
+ALL = RECIPES | ABLATIONS
+
+
+def find_recipe(name: str) -> Recipe:
+    """The recipe of that name; InputError names those there are."""
+    if name not in ALL:
+        raise InputError(f"recipe {name!r} is unknown; accepted: {', '.join(ALL)}")
+    return ALL[name]
+
+
+def settings_table(names: Sequence[str]) -> pd.DataFrame:
+    """The settings in which recipes differ, a column each; all settings of a single one."""
+    table = pd.DataFrame({name: find_recipe(name).settings for name in names}, dtype=object)
+    return table[table.astype(str).nunique(axis=1) > 1] if len(names) > 1 else table

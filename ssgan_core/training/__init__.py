@@ -1,1 +1,0 @@
-"""Training loops, one `train_step` per method."""

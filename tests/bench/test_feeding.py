@@ -1,0 +1,204 @@
+"""Shards for several processes, files that people really have, and what a step waits for."""
+
+import itertools
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ssgan_core.bench import feeding
+from ssgan_core.bench.folders import folder_loader, open_with_pil, open_with_torchvision
+from ssgan_core.bench.odd_files import odd_files, open_all, verdicts
+from ssgan_core.errors import InputError
+from ssgan_core.photos.files import scan
+from ssgan_core.photos.loader import Cached, Loader, decode_all, has_dali
+from ssgan_core.photos.schedule import Schedule
+
+needs_dali = pytest.mark.skipif(not has_dali(), reason="DALI exists for Linux only")
+FILES = odd_files()
+LOADERS = [pytest.param("DALI", marks=needs_dali), "torchvision", "PIL"]
+
+
+def test_photos_of_unknown_class_are_never_the_labeled_ones():
+    labels = torch.tensor([-1, 0, 1, -1]).repeat(75)
+    source = Cached(torch.arange(300, dtype=torch.uint8).view(-1, 1, 1, 1), labels)
+    known = [next(batches)[0] for batches in [feeding.feed(source, 0)] for _ in range(8)]
+    assert all((batch.labels >= 0).all() for batch in known)
+    seen = torch.cat([batch.images for batch in known]).unique()
+    assert len(seen) <= feeding.LABELED
+
+
+# Shards
+
+
+sharded = given(
+    n=st.integers(1, 90),
+    size=st.integers(1, 20),
+    shards=st.integers(1, 5),
+    seed=st.integers(0, 9),
+    number=st.integers(0, 7),
+)
+
+
+def schedules(n, size, shards, seed):
+    """The schedules of all shards; None where the rows are too few for them."""
+    largest = -(-n // shards)
+    if n // shards < -(-largest // size):
+        with pytest.raises(InputError, match="rows cannot be dealt"):
+            Schedule(np.arange(n), size, True, seed, 0, shards)
+        return None
+    return [Schedule(np.arange(n) * 2, size, True, seed, k, shards) for k in range(shards)]
+
+
+@sharded
+def test_shards_share_an_epoch_and_have_equally_many_batches(n, size, shards, seed, number):
+    if not (parts := schedules(n, size, shards, seed)):
+        return
+    epochs = [list(part.epoch(number)) for part in parts]
+    rows = np.concatenate([row for epoch in epochs for row in epoch])
+    assert sorted(rows) == list(range(0, 2 * n, 2))  # complete and disjoint
+    assert {len(epoch) for epoch in epochs} == {len(part) for part in parts} == {len(parts[0])}
+    assert all(1 <= len(batch) <= size for epoch in epochs for batch in epoch)
+    again = schedules(n, size, shards, seed)[-1].epoch(number)
+    assert all(map(np.array_equal, again, epochs[-1]))
+
+
+@sharded
+def test_shards_train_on_what_one_process_would(n, size, shards, seed, number):
+    if not (parts := schedules(n, size, shards, seed)):
+        return
+    batches = [part.batch(number) for part in parts]
+    assert len({len(batch) for batch in batches}) == 1
+    width = shards * len(batches[0])
+    alone = Schedule(parts[0].rows, width, True, seed).batch(number)
+    assert sorted(np.concatenate(batches)) == sorted(alone)
+
+
+@pytest.mark.parametrize(("shard", "shards"), [(2, 2), (-1, 2), (0, 0)])
+def test_a_shard_that_does_not_exist_is_refused(shard, shards):
+    source = Cached(torch.zeros(9, 3, 2, 2, dtype=torch.uint8), torch.zeros(9).long())
+    with pytest.raises(InputError, match=f"shard_id is {shard} and num_shards {shards}"):
+        Loader(source, np.arange(9), 2, shard_id=shard, num_shards=shards)
+
+
+def test_a_loader_gives_its_shard():
+    source = Cached(torch.zeros(9, 3, 2, 2, dtype=torch.uint8), torch.arange(9))
+    shards = [Loader(source, np.arange(9), 2, shard_id=k, num_shards=2) for k in range(2)]
+    labels = [[batch.labels.tolist() for batch in shard] for shard in shards]
+    assert labels == [[[0, 2], [4, 6], [8]], [[1, 3], [5], [7]]]
+
+
+# Files that people really have
+
+PICTURE = {"plain JPEG", "grayscale", "CMYK", "turned by EXIF", "progressive"}
+REFUSED = {
+    "cut in half": "refused: is cut off within its picture",
+    "without its last two bytes": "refused: is cut off within its picture",
+    "empty": "refused: is empty",
+    "PNG named .jpg": "refused: is a PNG file, not a JPEG",
+    "16-bit PNG named .jpg": "refused: is a PNG file, not a JPEG",
+    "text": "refused: is not a JPEG",
+}
+
+
+@pytest.mark.parametrize("loader", LOADERS)
+def test_every_loader_does_the_same_documented_thing(tmp_path, loader):
+    opened = open_all(FILES, tmp_path, loader)
+    expected = dict.fromkeys(PICTURE, "the picture") | REFUSED
+    assert verdicts({loader: opened}, FILES)[loader].to_dict() == expected
+
+
+def test_the_plain_image_folder_does_not(tmp_path):
+    # What the chapter says about it, and that `verdicts` can tell a wrong picture at all.
+    opened = open_all(FILES, tmp_path, "plain ImageFolder")
+    judged = verdicts({"plain": opened}, FILES)["plain"]
+    assert judged["turned by EXIF"].startswith("another picture")
+    assert judged["PNG named .jpg"] == judged["16-bit PNG named .jpg"] == "some picture"
+    assert judged["empty"] == "refused: UnidentifiedImageError"
+
+
+@pytest.mark.parametrize("opener", [open_with_pil, open_with_torchvision])
+def test_a_picture_that_no_decoder_accepts_is_named(tmp_path, opener):
+    good = FILES[0].data
+    at = good.index(b"\xff\xc4")  # a Huffman table
+    path = tmp_path / "flawed.jpg"
+    path.write_bytes(good[: at + 5] + b"\xff" * 16 + good[at + 21 :])
+    with pytest.raises(InputError, match=r"flawed\.jpg' cannot be decoded"):
+        opener(path)
+
+
+# The article's pipeline
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for number in range(10):
+        path = tmp_path / ("cat" if number < 4 else "dog") / f"{number}.jpg"
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(FILES[number % 5].data)
+    return tmp_path
+
+
+@needs_dali
+@pytest.mark.parametrize(
+    ("last_batch", "epochs"),
+    [
+        ("fill", [[4, 4, 4], [4, 4]]),  # what the first epoch took too much the second lacks
+        ("partial", [[4, 4, 2], [4, 4, 2]]),
+        ("drop", [[4, 4], [4, 4]]),
+    ],
+)
+def test_what_becomes_of_the_last_batch(folder, caplog, last_batch, epochs):
+    from ssgan_core.bench.dali_files import file_loader
+
+    loader = file_loader(folder, 16, 4, threads=1, last_batch=last_batch)
+    for counts in epochs:
+        assert [len(batch[0]["labels"]) for batch in loader] == counts
+    assert not caplog.records
+
+
+@needs_dali
+def test_the_file_reader_gives_the_pixels_and_labels_of_the_image_folder(folder):
+    from ssgan_core.bench.dali_files import file_loader
+
+    loader = file_loader(folder, 32, 10, (-1.0, 1.0), threads=1)
+    ((batch,),) = list(loader)
+    ((images, labels),) = list(folder_loader(folder, 32, 10, "torchvision", (-1.0, 1.0)))
+    assert batch["labels"].flatten().tolist() == labels.tolist()
+    apart = (batch["images"].cpu() - images).abs()
+    assert apart[..., 2:-2, 2:-2].max() <= 2 * 3 / 255 and apart.mean() < 0.01
+
+
+@needs_dali
+def test_shards_of_the_file_reader_hold_every_file_once(folder):
+    from ssgan_core.bench.dali_files import file_loader
+
+    shards = [file_loader(folder, 16, 3, threads=1, shard_id=k, num_shards=2) for k in range(2)]
+    sizes = [[len(batch[0]["labels"]) for batch in shard] for shard in shards]
+    assert sizes == [[3, 2], [3, 2]]
+
+
+# What a step waits for
+
+
+def test_on_demand_and_cache_feed_the_same_batches(folder, monkeypatch):
+    monkeypatch.setattr(feeding, "LABELED", 4)
+    photos = scan(folder)
+    sources = (feeding.OnDemand(photos, 16, "torchvision"), decode_all(photos, 16, "torchvision"))
+    feeds = [itertools.islice(feeding.feed(source, seed=3), 3) for source in sources]
+    for one, two in zip(*feeds, strict=True):
+        for batch, other, count in zip(one, two, (4, 6), strict=True):
+            assert torch.equal(batch.images, other.images) and len(batch.images) == count
+            assert torch.equal(batch.labels, other.labels)
+        assert sorted(torch.cat([batch.rows for batch in one]).tolist()) == list(range(10))
+
+
+def test_waiting_is_measured_between_asking_and_having():
+    times = pd.DataFrame({"asked": [0.0, 0.4], "ready": [0.1, 0.7], "done": [0.4, 1.0]})
+    waits = feeding.waiting(times)
+    assert waits["waiting (ms)"] == pytest.approx(200)
+    assert waits["computing (ms)"] == pytest.approx(300)
+    assert waits["share of waiting"] == pytest.approx(0.4)

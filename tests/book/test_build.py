@@ -1,0 +1,233 @@
+"""The builder, on a tiny book: what it runs, what it leaves, what it refuses."""
+
+import json
+
+import nbformat
+import pytest
+from book_root import FINISH, PARAMETERS, make_root, write_chapter
+
+from book import expectations, freshness
+from book.build import build
+from book.common import BuildError
+from book.discover import chapters_of, check_pair, select
+from book.execute import read_about
+
+
+@pytest.fixture
+def root(tmp_path):
+    freshness._digest.cache_clear()
+    freshness._listing.cache_clear()
+    return make_root(tmp_path / "root")
+
+
+def page(root, name):
+    return root / "book" / "chapters" / f"{name}.ipynb"
+
+
+def key(root, name="01_first", **parameters):
+    freshness._digest.cache_clear()
+    freshness._listing.cache_clear()
+    chapter = next(c for c in chapters_of(root) if c.name == name)
+    return freshness.key_of(chapter, {"profile": "quick"} | parameters)
+
+
+def test_a_build_leaves_page_and_record_and_a_second_one_runs_nothing(root, capsys):
+    build(root, "smoke", only="1", html=False)
+    about = read_about(chapters_of(root)[0])
+    assert about["parameters"] == {"profile": "smoke"}
+    assert about["device"] == "a CPU"
+    assert about["real"] is False
+    record = json.loads(page(root, "01_first").with_suffix(".json").read_text())
+    assert record["values"] == {"accuracy": 0.8}
+    notebook = nbformat.read(page(root, "01_first"), as_version=4)
+    nbformat.validate(notebook)
+    assert "papermill" not in notebook.metadata
+    assert [c.id for c in notebook.cells] == [f"cell-{i:03d}" for i in range(4)]
+    assert not list((root / "book" / "logs").glob("*.ipynb"))
+    first = page(root, "01_first").read_bytes()
+    capsys.readouterr()
+
+    build(root, "smoke", only="1", html=False)
+    assert "01_first: up to date" in capsys.readouterr().out
+
+    page(root, "01_first").unlink()
+    build(root, "smoke", only="1", html=False)
+    assert page(root, "01_first").read_bytes() == first, "two equal runs give equal bytes"
+
+
+def test_a_failing_chapter_leaves_no_page_and_one_clear_line(root):
+    write_chapter(root, "02_second", FINISH.format(name="02_second"))
+    html = root / "_build/html/book/chapters/02_second.html"
+    html.parent.mkdir(parents=True)
+    html.write_text("an older page")
+    page(root, "02_second").parent.mkdir(parents=True)
+    page(root, "02_second").write_text("an older page")
+    write_chapter(root, "02_second", 'print("before")\nraise ValueError("photos: no cats\\nin x")')
+
+    with pytest.raises(BuildError) as caught:
+        build(root, "smoke", only="02", html=False)
+
+    assert str(caught.value).splitlines() == [
+        "02_second: cell 4: ValueError: photos: no cats in x (see book/logs/)"
+    ]
+    assert not page(root, "02_second").exists()
+    assert not html.exists()
+    assert not list((root / "book/chapters").glob("02*"))
+    assert (root / "book/logs/02_second.ipynb").exists()
+    assert "before" in (root / "book/logs/02_second.log").read_text()
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        ("import sys; print('oh no', file=sys.stderr)", "writes to stderr: oh no"),
+        ("pass", "Run.finish is missing"),
+        ("import os; os._exit(1)", "DeadKernelError"),
+    ],
+)
+def test_a_chapter_that_breaks_its_contract_fails(root, code, message):
+    write_chapter(root, "01_first", code)
+    with pytest.raises(BuildError, match=f"^01_first: .*{message}"):
+        build(root, "smoke", only="first", html=False)
+    assert not page(root, "01_first").exists()
+
+
+def test_chapters_not_selected_get_a_placeholder_or_keep_a_page_that_is_up_to_date(root):
+    build(root, "smoke", only="01", html=False)
+    placeholder = nbformat.read(page(root, "02_second"), as_version=4)
+    text = placeholder.cells[0].source
+    assert text.startswith("(ch-02)=\n# Chapter 02_second")
+    assert "make book ONLY=02" in text
+
+    build(root, "quick", only="02", html=False)  # the smoke page of chapter 1 is still true
+    first, second = (read_about(chapter) for chapter in chapters_of(root))
+    assert (first["parameters"], second["parameters"]) == (
+        {"profile": "smoke"},
+        {"profile": "quick"},
+    )
+    (root / "ssgan_core/helper.py").write_text("ACCURACY = 0.9\n")
+    freshness._digest.cache_clear()
+    build(root, "quick", only="02", html=False)
+    assert not read_about(chapters_of(root)[0])
+
+
+def test_a_number_outside_its_band_fails_the_build(root):
+    (root / "book/expectations.toml").write_text(
+        '["01_first".smoke.embedded]\naccuracy = [0.9, 1]\nloss = [0, 1]\n'
+    )
+    with pytest.raises(BuildError) as caught:
+        build(root, "smoke", only="01", html=False)
+    assert str(caught.value).splitlines() == [
+        "01_first, smoke, embedded data: accuracy = 0.8 is outside [0.9, 1]",
+        "01_first, smoke, embedded data: loss is missing, expected in [0, 1]",
+    ]
+
+
+def test_bands_are_by_profile_and_data_and_reach_nested_values(root):
+    path = root / "book/expectations.toml"
+    path.write_text('["01_first".quick.real]\n"ours.mean" = [0.5, 0.6]\n')
+
+    def faults(value, profile="quick", real=True):
+        about = {"parameters": {"profile": profile}, "real": real}
+        return expectations.check(root, "01_first", about, {"values": {"ours": {"mean": value}}})
+
+    assert faults(0.55) == []
+    assert faults(0.7, profile="full") == faults(0.7, real=False) == []
+    assert "ours.mean = 0.7 is outside [0.5, 0.6]" in faults(0.7)[0]
+    assert faults([0.5, 0.7]) == [], "repeated runs count by their mean"
+    assert "ours.mean is missing" in faults([])[0]
+    path.write_text("nonsense")
+    with pytest.raises(BuildError, match=r"expectations\.toml"):
+        faults(0.7)
+
+
+def test_the_key_changes_with_what_the_chapter_depends_on_and_nothing_else(root, tmp_path):
+    before = key(root)
+    (root / "ssgan_core/other.py").write_text("# not imported by the chapter")
+    assert key(root) == before
+
+    seen = {before}
+    (root / "ssgan_core/helper.py").write_text("ACCURACY = 0.81\n")
+    seen.add(key(root))
+    (root / "requirements.lock").write_text("nothing==2\n")
+    seen.add(key(root))
+    write_chapter(root, "01_first", FINISH.format(name="01_first") + "\n# more")
+    seen.add(key(root))
+    seen.add(key(root, profile="full"))
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    (photos / "cat.0.jpg").write_bytes(b"a")
+    seen.add(key(root, photos=str(photos)))
+    (photos / "cat.1.jpg").write_bytes(b"a")
+    seen.add(key(root, photos=str(photos)))
+    assert len(seen) == 7
+
+
+def test_recorded_runs_count_for_the_chapters_that_read_them(root):
+    def record(name):
+        folder = root / "book/recorded" / name
+        folder.mkdir(parents=True)
+        (folder / "metrics.json").write_text("{}")
+
+    before = key(root)
+    record("a")
+    assert key(root) == before
+    write_chapter(root, "01_first", "read_recorded('book/recorded')")
+    reads = key(root)
+    record("b")
+    assert key(root) != reads
+
+
+def test_code_that_does_not_parse_is_named_before_anything_runs(root):
+    write_chapter(root, "01_first", "def broken(:")
+    with pytest.raises(BuildError, match=r"01_first: invalid syntax: def broken\(:"):
+        build(root, "smoke", html=False)
+
+
+def test_photos_go_only_to_chapters_that_have_the_parameter(root, tmp_path):
+    (root / "pictures").mkdir()
+    without = PARAMETERS.replace("photos = None  # folder of photos\n", "")
+    write_chapter(root, "02_second", FINISH.format(name="02_second"), without)
+    build(root, "smoke", photos="pictures", html=False)
+    first, second = (read_about(chapter) for chapter in chapters_of(root))
+    assert first["parameters"] == {"profile": "smoke", "photos": "pictures"}
+    assert first["real"] is True
+    assert second["parameters"] == {"profile": "smoke"}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"profile": "fast"}, "PROFILE=fast: accepted are smoke, quick, full"),
+        ({"photos": "nowhere"}, "PHOTOS=nowhere: no such folder"),
+        ({"mnist": "nowhere"}, "MNIST=nowhere: no such folder"),
+        ({"only": "01,9"}, "ONLY=01,9: no chapter '9'; accepted are 01_first, 02_second"),
+    ],
+)
+def test_bad_input_is_refused_before_anything_runs(root, options, message):
+    with pytest.raises(BuildError) as caught:
+        build(root, **options)
+    assert str(caught.value) == message
+    assert not (root / "book/chapters").exists()
+
+
+def test_chapters_are_selected_by_number_or_name(root):
+    chapters = chapters_of(root)
+    for word in ("1", "01", "first", "01_first", "01, 1"):
+        assert select(chapters, word) == chapters[:1]
+    assert select(chapters, "2,first") == select(chapters, None) == chapters
+
+
+def test_pairs_that_differ_are_refused_whichever_is_newer(root):
+    markdown = root / "notebooks/01_first.md"
+    chapter = chapters_of(root)[0]
+    check_pair(chapter)
+    markdown.write_text(markdown.read_text().replace("Chapter 01", "A chapter"))
+    with pytest.raises(BuildError, match=r"01_first\.md and \.ipynb differ"):
+        check_pair(chapter)
+
+
+def test_a_toc_entry_without_a_source_is_named(root):
+    (root / "notebooks/02_second.md").unlink()
+    with pytest.raises(BuildError, match=r"notebooks/02_second\.md is missing"):
+        chapters_of(root)

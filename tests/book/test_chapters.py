@@ -1,0 +1,126 @@
+"""Every chapter keeps the contract: pair, parameters, rerun box, and it runs at smoke size."""
+
+import ast
+import re
+import shlex
+import tokenize
+from io import StringIO
+from pathlib import Path
+
+import nbformat
+import papermill
+import pytest
+from papermill.exceptions import PapermillExecutionError
+
+from book.discover import Chapter, chapters_of, check_pair
+
+REPO = Path(__file__).resolve().parents[2]
+NAMES = sorted(path.stem for path in (REPO / "notebooks").glob("[0-9]*.ipynb"))
+pytestmark = pytest.mark.skipif(not NAMES, reason="no chapters yet")
+each_chapter = pytest.mark.parametrize("chapter", [Chapter(REPO, n) for n in NAMES], ids=NAMES)
+
+
+@pytest.fixture(autouse=True)
+def embedded_data(monkeypatch):
+    for name in ("SSGAN_PHOTOS", "SSGAN_MNIST"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def run(chapter, output, **parameters):
+    return papermill.execute_notebook(
+        chapter.source,
+        output,
+        parameters={"profile": "smoke"} | parameters,
+        cwd=REPO,
+        progress_bar=False,
+        execution_timeout=300,
+        extra_arguments=["--log-level=ERROR"],
+    )
+
+
+def parameters_cell(chapter):
+    cells = [cell for cell in chapter.notebook.cells if cell.cell_type == "code"]
+    assert "parameters" in cells[0].metadata.get("tags", []), "the first code cell has the tag"
+    assert not any("parameters" in cell.metadata.get("tags", []) for cell in cells[1:])
+    return cells[0].source
+
+
+def test_every_chapter_is_in_the_table_of_contents():
+    assert [chapter.name for chapter in chapters_of(REPO)] == NAMES
+
+
+@each_chapter
+def test_the_two_files_agree(chapter):
+    check_pair(chapter)
+
+
+@each_chapter
+def test_no_outputs_are_tracked(chapter):
+    nbformat.validate(chapter.notebook)
+    for cell in chapter.notebook.cells:
+        assert not cell.get("outputs")
+        assert cell.get("execution_count") is None
+
+
+@each_chapter
+def test_the_title_carries_the_target_that_other_chapters_refer_to(chapter):
+    assert chapter.heading.startswith(f"(ch-{chapter.number})=\n# ")
+
+
+@each_chapter
+def test_parameters_are_literals_with_one_comment_each(chapter):
+    source = parameters_cell(chapter)
+    comments = {
+        token.start[0]
+        for token in tokenize.generate_tokens(StringIO(source).readline)
+        if token.type == tokenize.COMMENT
+    }
+    names = []
+    for statement in ast.parse(source).body:
+        assert isinstance(statement, ast.Assign)
+        ast.literal_eval(statement.value)
+        assert statement.end_lineno in comments, f"line {statement.lineno} has no comment"
+        names.append(statement.targets[0].id)
+    assert names[:2] == ["profile", "seed"]
+    assert set(names) == chapter.parameters
+
+
+@each_chapter
+def test_the_chapter_ends_with_a_box_whose_commands_are_valid(chapter):
+    boxes = [
+        cell.source
+        for cell in chapter.notebook.cells
+        if cell.cell_type == "markdown" and ":class: rerun" in cell.source
+    ]
+    assert len(boxes) == 1
+    commands = re.findall(r"^papermill .+$", boxes[0].replace("\\\n", " "), re.MULTILINE)
+    assert commands
+    for command in commands:
+        words = shlex.split(command, comments=True)
+        assert words[1] == f"notebooks/{chapter.name}.ipynb"
+        names = [words[i + 1] for i, word in enumerate(words) if word == "-p"]
+        assert set(names) <= chapter.parameters
+
+
+@each_chapter
+def test_figures_have_a_label_a_caption_and_a_text_for_those_who_cannot_see_them(chapter):
+    for cell in chapter.notebook.cells:
+        options = cell.metadata.get("mystnb", {})
+        if figure := options.get("figure"):
+            assert figure["name"].startswith(f"fig-{chapter.number}-")
+            assert figure["caption"]
+            assert options["image"]["alt"]
+
+
+@each_chapter
+def test_it_runs_at_smoke_size_and_is_silent_on_stderr(chapter, tmp_path):
+    notebook = run(chapter, tmp_path / "out.ipynb")
+    streams = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    errors = [output["text"] for output in streams if output.get("name") == "stderr"]
+    assert errors == []
+
+
+@each_chapter
+def test_an_unknown_parameter_is_named(chapter, tmp_path):
+    with pytest.raises(PapermillExecutionError, match=r"InputError.*no_such_parameter"):
+        run(chapter, tmp_path / "out.ipynb", no_such_parameter=1)

@@ -1,0 +1,334 @@
+"""Recorded runs: made one after another by a command, read back as tables."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pandas as pd
+import pytest
+
+from book import record
+from book.common import BuildError
+from ssgan_core.errors import InputError
+from ssgan_core.recorded import (
+    compare_recorded,
+    in_words,
+    read_recorded,
+    recorded_gain,
+    settings_then,
+)
+from ssgan_core.results import format_ci, paired_gain
+from ssgan_core.ssgan.figures import PALETTE, curve_beside_figures, recorded_curves
+from ssgan_core.ssgan.recipes import find_recipe
+from ssgan_core.train import main as train
+from ssgan_core.train_digits import main as train_digits
+
+DIGITS = ["--labels", "10", "--draws", "2", "--steps", "20"]
+
+
+def define(root, experiment):
+    """An `experiments.toml` of its own below a folder."""
+    folder = root / "book/recorded"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "experiments.toml").write_text(experiment)
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """Two short runs on digits, as the command leaves them."""
+    folder = tmp_path_factory.mktemp("recorded")
+    for seed in ("0", "2"):
+        assert train_digits([*DIGITS, "--seed", seed, "--out", str(folder / seed)]) == 0
+    return folder
+
+
+def test_trainings_are_read_back_with_settings_values_and_origin(runs):
+    frame = read_recorded(runs)
+    assert frame.method.tolist() == (["feature_matching"] * 2 + ["supervised"] * 2) * 2
+    assert frame.seed.tolist() == [0, 1, 0, 1, 2, 3, 2, 3]
+    metrics = json.loads((runs / "2/metrics.json").read_text())
+    assert frame["last"].tolist()[4:6] == metrics["values"]["feature_matching"]["last"]
+    assert frame.device[4] == metrics["device"] and frame.steps[4] == 20
+    assert (frame.remark == "").all()
+
+
+def test_a_remark_in_a_record_comes_along(runs, tmp_path):
+    metrics = json.loads((runs / "2/metrics.json").read_text()) | {"remark": "by hand"}
+    (tmp_path / "metrics.json").write_text(json.dumps(metrics))
+    assert set(read_recorded(tmp_path).remark) == {"by hand"}
+
+
+def test_trainings_that_differ_in_seed_are_one_row(runs):
+    frame = read_recorded(runs)
+    table = compare_recorded(frame, ["method", "steps"])
+    assert table.index.tolist() == [("feature_matching", 20), ("supervised", 20)]
+    assert table.runs.tolist() == [4, 4]
+    accuracies = frame[frame.method == "supervised"]["last"]
+    assert table["test accuracy"].iloc[1] == format_ci(accuracies)
+
+
+def test_a_gain_compares_trainings_of_the_same_seeds(runs):
+    frame = read_recorded(runs)
+    gan, alone = (frame[frame.method == m] for m in ("feature_matching", "supervised"))
+    shuffled = pd.concat([gan, alone.sample(frac=1, random_state=0)])
+    table = compare_recorded(shuffled, against="supervised")["against supervised"]
+    assert table["feature_matching"] == paired_gain(gan["last"], alone["last"])[0]
+    assert table["supervised"] == "–"
+    assert recorded_gain(gan, alone) == paired_gain(gan["last"], alone["last"])
+    assert recorded_gain(gan[:1], alone[1:])[0] == "–"
+    assert compare_recorded(frame, against="none")["against none"].tolist() == ["–", "–"]
+    twin = pd.concat([gan, gan.assign(method="twin")])
+    assert compare_recorded(twin, against="twin")["against twin"].tolist() == [
+        "+0.0 ± 0.0 points",
+        "–",
+    ]
+
+
+def test_a_text_tells_of_runs_draw_by_draw(runs):
+    frame = read_recorded(runs).assign(probe=0.9).sort_values("last")
+    pairs = {"gan": ("feature_matching", "supervised"), "no": ("supervised", "none")}
+    words = in_words(frame, pairs)
+    alone = frame[frame.method == "supervised"].sort_values("seed")
+    assert words["supervised"] == format_ci(alone["last"]) and words["steps-supervised"] == "20"
+    assert words["draws-supervised"] == ", ".join(f"{100 * v:.1f} %" for v in alone["last"])
+    assert words["probes-supervised"] == ", ".join(["90.0 %"] * 4)
+    gan = frame[frame.method == "feature_matching"]
+    assert (words["gain-gan"], words["verdict-gan"]) == recorded_gain(gan, alone)
+    assert words["none"] == words["draws-none"] == words["steps-none"] == "not recorded"
+    assert words["gain-no"] == "–" and words.keys() == in_words(None, pairs).keys()
+
+
+def test_steps_and_probes_stand_beside_the_accuracies(runs):
+    frame = read_recorded(runs)
+    assert "linear probe" not in compare_recorded(frame)
+    assert set(compare_recorded(frame)["steps a run"]) == {"20"}
+    frame["probe"] = frame["last"].where(frame.method == "supervised")
+    table = compare_recorded(frame)["linear probe"]
+    assert table["feature_matching"] == "–"
+    assert table["supervised"] == format_ci(frame[frame.method == "supervised"]["last"])
+
+
+def test_an_option_that_was_asked_for_is_no_change_of_the_recipe():
+    asked = {"recipe": "ssgan", "unlabeled_batch": 128, "stem": None}
+    then = find_recipe("ssgan").settings | {"unlabeled_batch": 128, "stem": "imagenet"}
+    assert settings_then({"settings": asked, "recipe": then}) == "stem imagenet"
+    changed = settings_then({"settings": {"recipe": "ssgan"}, "recipe": then})
+    assert changed.split(", ") == ["unlabeled_batch 128", "stem imagenet"]
+
+
+def test_recorded_curves_are_the_runs_and_their_mean():
+    frame = pd.DataFrame(
+        {"method": ["ssgan", "ssgan", "other"], "validation": [[0.5, 0.7], [0.6, 0.9], [0.4, 0.5]]}
+    )
+    (axes,) = recorded_curves(frame).axes
+    *drawn, _chance = [list(line.get_ydata()) for line in axes.lines]
+    assert drawn == [[0.5, 0.7], [0.6, 0.9], [0.55, 0.8], [0.4, 0.5], [0.4, 0.5]]
+    assert list(axes.lines[0].get_xdata()) == [0.5, 1.0]
+    (named,) = recorded_curves(frame, ["other", "absent", "ssgan"]).axes
+    assert [line.get_label() for line in named.lines if line.get_linewidth() > 2] == [
+        "other",
+        "ssgan",
+    ]
+    assert [line.get_color() for line in named.lines[:-1:3]] == [PALETTE[0], PALETTE[2]]
+
+
+def test_a_curve_stands_beside_what_others_report():
+    (axes,) = curve_beside_figures([1, 2], [0.6, 0.7], {"text": (4, 0.832)}).axes
+    curve, mark, _chance = axes.lines
+    assert list(curve.get_xdata()) == [1, 2] and list(curve.get_ydata()) == [0.6, 0.7]
+    assert (mark.get_xdata()[0], mark.get_ydata()[0]) == (4, 0.832)
+    assert mark.get_label() == "text: 83.2%"
+
+
+def test_a_recipe_that_has_changed_since_is_another_method(tmp_path, capsys):
+    """Its runs are not averaged with those of today's recipe, and the command says it."""
+    known = find_recipe("ssgan").settings
+    del known["pull_away"]  # as if it had come since: at its default it makes no difference
+    for seed, earlier in (("0", {"small_first": 0.85}), ("1", {})):
+        folder = tmp_path / "book/recorded/one" / seed
+        folder.mkdir(parents=True)
+        metrics = {
+            "values": {"ssgan": {"last": [0.7], "minutes": [1.0], "steps": [10]}},
+            "settings": {"recipe": "ssgan", "seed": int(seed)},
+            "recipe": known | earlier,
+            "data": {"name": "drawn pets"},
+            **dict.fromkeys(("device", "git", "finished"), "here"),
+        }
+        (folder / "metrics.json").write_text(json.dumps(metrics))
+    table = compare_recorded(read_recorded(tmp_path))
+    assert table.index.tolist() == ["ssgan (small_first 0.85)", "ssgan"]
+    assert table.runs.tolist() == [1, 1]
+    define(
+        tmp_path,
+        '[one]\nabout = "a"\ncommand = "json.tool"\n[one.options]\n[one.each]\nseed = [0, 1]\n',
+    )
+    record.record(tmp_path, "one", None)
+    first, second = capsys.readouterr().out.splitlines()
+    assert "recorded with small_first 0.85" in first and second.endswith(": recorded")
+
+
+def test_nothing_recorded_is_an_empty_frame(tmp_path):
+    assert read_recorded(tmp_path / "none").empty
+
+
+def test_a_file_that_is_no_record_is_named(tmp_path):
+    (tmp_path / "metrics.json").write_text('{"values": {"ssgan": {"last": [0.5]}}}')
+    with pytest.raises(InputError, match=r"metrics\.json is no record of a training"):
+        read_recorded(tmp_path)
+
+
+def test_the_digits_command_goes_on_where_it_was_killed(tmp_path, monkeypatch, capsys):
+    """The second call finds the finished part and ends with the numbers of an unbroken run."""
+    from ssgan_core import train_digits as module
+
+    whole = tmp_path / "whole"
+    assert train_digits([*DIGITS, "--out", str(whole)]) == 0
+    real, calls = module.train, []
+
+    def killed(*args, **options):
+        calls.append(args)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return real(*args, **options)
+
+    monkeypatch.setattr(module, "train", killed)
+    broken = tmp_path / "broken"
+    assert train_digits([*DIGITS, "--out", str(broken)]) == 130
+    assert not (broken / "metrics.json").exists()
+    monkeypatch.setattr(module, "train", real)
+    assert train_digits([*DIGITS, "--out", str(broken)]) == 0
+    values = [json.loads((f / "metrics.json").read_text())["values"] for f in (whole, broken)]
+    for method, found in values[0].items():
+        assert found["minutes"][0] > 0
+        assert found | {"minutes": 0} == values[1][method] | {"minutes": 0}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--labels", "25"], "parameter 'labels' is 25 (int); accepted: a whole number"),
+        (["--generator", "none"], "accepted: feature_matching, complement"),
+        (["--budgets", "10"], "unknown argument '--budgets'"),
+        (["--mnist", "/no/such"], "mnist is /no/such, which is no folder"),
+    ],
+)
+def test_bad_options_of_the_digits_command(arguments, message, tmp_path, capsys):
+    assert train_digits([*arguments, "--out", str(tmp_path / "run")]) == 2
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", record.experiments(record.ROOT))
+def test_every_experiment_is_a_command_that_is_accepted(name, tmp_path, monkeypatch):
+    """Each command line is parsed by the command itself; only its training is left out."""
+    from ssgan_core import train as photos_module
+    from ssgan_core import train_digits as digits_module
+
+    seen = []
+    monkeypatch.setattr(photos_module, "train", seen.append)
+    monkeypatch.setattr(digits_module, "train_digits", seen.append)
+    modules = {"ssgan_core.train": train, "ssgan_core.train_digits": train_digits}
+    lines = record.commands(record.ROOT, name, str(tmp_path))
+    assert len(lines) > 1
+    for folder, (_, _, module, *options) in lines.items():
+        assert modules[module](options) == 0
+        assert record.ROOT / seen[-1].out == folder
+    assert len({settings.key for settings in seen}) == len(lines)
+
+
+def test_an_experiment_is_recorded_once_and_a_failure_is_said(tmp_path, capfd):
+    root = tmp_path
+    define(
+        root,
+        '[tiny]\nabout = "a"\ncommand = "json.tool"\ndata = "photos"\n'
+        "[tiny.options]\nsteps = 10\nlabels = 10\ndraws = 1\n[tiny.each]\nseed = [0, 1]\n",
+    )
+    with pytest.raises(BuildError, match="tiny/0: status 2; book/recorded/tiny/1: status 2"):
+        record.record(root, "tiny", str(root))
+    assert "python -m json.tool: error" in capfd.readouterr().err
+    with pytest.raises(BuildError, match="'big' is unknown; accepted: tiny"):
+        record.record(root, "big", str(root))
+    with pytest.raises(BuildError, match="--photos is None"):
+        record.record(root, "tiny", None)
+    for seed in "01":
+        folder = root / "book/recorded/tiny" / seed
+        folder.mkdir(parents=True)
+        (folder / "metrics.json").write_text("{}")
+    record.record(root, "tiny", str(root))
+    assert capfd.readouterr().out.count(": recorded") == 2
+    (root / "book/recorded/tiny/1/metrics.json").write_text("{")
+    with pytest.raises(BuildError, match=r"tiny/1/metrics\.json is no JSON"):
+        record.record(root, "tiny", str(root))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["ablation", "--photos", "."], "ablation reads no folder of data, and was given --photos"),
+        (["mnist", "--photos", "."], "mnist reads --mnist, and was given --photos"),
+    ],
+)
+def test_a_folder_that_an_experiment_does_not_read_is_refused(arguments, message, capsys):
+    assert record.main(arguments) == 1
+    assert message in capsys.readouterr().err
+
+
+def test_an_experiment_reads_no_exported_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("SSGAN_PHOTOS", "/exported")
+    code = "import os, pathlib; pathlib.Path('seen').write_text(str('SSGAN_PHOTOS' in os.environ))"
+    assert record._run([sys.executable, "-c", code], tmp_path) == 0
+    assert (tmp_path / "seen").read_text() == "False"
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_ctrl_c_leaves_runs_the_time_to_save_and_begins_no_other(jobs, tmp_path):
+    """All processes get the signal, as from a terminal; the runs need longer to end."""
+    define(
+        tmp_path,
+        '[slow]\nabout = "a"\ncommand = "slow"\n[slow.options]\n[slow.each]\nseed = [0, 1, 2]\n',
+    )
+    (tmp_path / "slow.py").write_text(
+        "import pathlib, signal, sys, time\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a shell's job ignores it
+        "seed = sys.argv[sys.argv.index('--seed') + 1]\n"
+        "try:\n"
+        "    pathlib.Path('started' + seed).touch()\n"
+        "    time.sleep(60)\n"
+        "except KeyboardInterrupt:\n"
+        "    time.sleep(1)\n"
+        "    pathlib.Path('saved' + seed).touch()\n"
+    )
+    code = (
+        "import pathlib, signal; from book import record; "
+        "signal.signal(signal.SIGINT, signal.default_int_handler); "
+        f"record.record(pathlib.Path({str(tmp_path)!r}), 'slow', None, jobs={jobs})"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code],
+        cwd=record.ROOT,
+        start_new_session=True,
+        stderr=subprocess.DEVNULL,
+    )
+    while len(list(tmp_path.glob("started*"))) < jobs and process.poll() is None:
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGINT)
+    assert process.wait(120) != 0
+    assert sorted(path.name for path in tmp_path.glob("saved*")) == ["saved0", "saved1"][:jobs]
+    assert not (tmp_path / "started2").exists()
+
+
+def test_runs_side_by_side_say_what_they_do_in_their_folders(tmp_path, monkeypatch, capfd):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    define(
+        tmp_path,
+        '[one]\nabout = "a"\ncommand = "say"\n[one.options]\n[one.each]\nseed = [0, 1, 2]\n',
+    )
+    (tmp_path / "say.py").write_text("import os; print(os.environ['OMP_NUM_THREADS'], 'threads')")
+    record.record(tmp_path, "one", None, jobs=3)
+    logs = [tmp_path / f"book/recorded/one/{seed}/run.log" for seed in range(3)]
+    assert {log.read_text() for log in logs} == {f"{max(1, os.cpu_count() // 3)} threads\n"}
+    assert "threads" not in capfd.readouterr().out
+    assert record.main(["ablation", "--jobs", "0"]) == 1
+    assert "--jobs is 0" in capfd.readouterr().err

@@ -1,0 +1,297 @@
+"""Training on digits: one step's gradients, resuming, baselines, the density term."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from ssgan_core.bench import timing
+from ssgan_core.bench.digits import (
+    PlainDiscriminator,
+    PlainGenerator,
+    compare,
+    floors_of_ours,
+    plain_step,
+    profile,
+)
+from ssgan_core.digits import training as loop
+from ssgan_core.digits.density import Density
+from ssgan_core.digits.images import draw_labeled, load_digits
+from ssgan_core.digits.networks import StackedLinear, digits_pair
+from ssgan_core.digits.settings import DigitsSettings
+from ssgan_core.digits.step import (
+    EXPLICIT,
+    IMPLICIT,
+    Batch,
+    Recipe,
+    baseline_step,
+    draw_batch,
+    train_step,
+    update,
+)
+from ssgan_core.digits.training import predict, spread_labels, train
+from ssgan_core.errors import InputError
+from ssgan_core.hardware import Hardware
+
+PLAIN = Hardware(torch.device("cpu"), bf16=False)
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return load_digits()
+
+
+@pytest.fixture(scope="module")
+def rows(digits):
+    return torch.stack([draw_labeled(digits.labels, 10, seed) for seed in range(2)])
+
+
+@pytest.fixture
+def batch(digits, rows):
+    torch.manual_seed(1)
+    return draw_batch(digits.images, digits.labels, rows, 32)
+
+
+def sgd(*networks):
+    return tuple(torch.optim.SGD(network.parameters(), 0.1) for network in networks)
+
+
+def test_batch(digits, rows, batch):
+    assert batch.labeled.shape == (2, 10, 64) and batch.unlabeled.shape == (2, 32, 64)
+    assert torch.equal(batch.labels, digits.labels[rows])
+    many = torch.stack([draw_labeled(digits.labels, 100, seed) for seed in range(2)])
+    part = draw_batch(digits.images, digits.labels, many, 32)
+    assert part.labels.shape == (2, 32)
+
+
+@pytest.mark.parametrize("side", [8, 28])
+def test_one_pass_makes_the_update_of_the_plain_loop(side):
+    """The fast step against the benchmark's plain one: same weights in, same gradients out."""
+    torch.manual_seed(2)
+    fast = digits_pair(side)
+    plain = PlainGenerator(side), PlainDiscriminator(side)
+    for ours, theirs in zip(fast, plain, strict=True):
+        theirs.load_state_dict(
+            {
+                name: (value.T if value.dim() == 2 else value).reshape(other.shape)
+                for (name, other), value in zip(
+                    theirs.state_dict().items(), ours.state_dict().values(), strict=True
+                )
+            }
+        )
+        ours.eval(), theirs.eval()  # no noise: it would differ from pass to pass
+    for network in (fast[0], plain[0]):
+        network.train()
+    batch = Batch(torch.rand(1, 10, side**2), torch.arange(10)[None], torch.rand(1, 32, side**2))
+
+    torch.manual_seed(3)
+    train_step(*fast, sgd(*fast), batch, Recipe(), 0.0, PLAIN)
+    torch.manual_seed(3)
+    z = torch.randn(32, fast[0].latent)
+    plain_step(*plain, sgd(*plain), batch.labeled[0], batch.labels[0], batch.unlabeled[0], z)
+    for ours, theirs in zip(fast, plain, strict=True):
+        for p, q in zip(ours.parameters(), theirs.parameters(), strict=True):
+            assert torch.allclose((p.T if p.dim() == 2 else p).reshape(q.shape), q, atol=1e-5)
+
+
+def test_explicit_form_with_its_last_logit_at_zero_is_the_implicit_form():
+    logits = torch.randn(2, 16, 10)
+    eleven = torch.cat([logits, torch.zeros(2, 16, 1)], -1)
+    assert torch.allclose(EXPLICIT.real(eleven), IMPLICIT.real(logits))
+    assert torch.allclose(EXPLICIT.fake(eleven), IMPLICIT.fake(logits))
+    labels = torch.randint(10, (2, 16))
+    both = IMPLICIT.labeled(logits, labels) + IMPLICIT.real(logits)
+    assert torch.allclose(EXPLICIT.labeled(eleven, labels), both)
+
+
+def test_complement_terms_reach_the_right_network(digits, batch):
+    torch.manual_seed(2)
+    generator, discriminator = digits_pair(8, 2)
+    discriminator.eval()
+    density = replace(Density.fit(digits.images), threshold=-1e6)  # every image is above it
+    recipe = Recipe(method="complement")
+
+    def gradients(**changes):
+        torch.manual_seed(3)
+        late = changes.pop("late", 1.0)
+        networks = (generator, discriminator)
+        still = tuple(torch.optim.SGD(network.parameters(), 0.0) for network in networks)
+        train_step(*networks, still, batch, replace(recipe, **changes), late, PLAIN, density)
+        return [
+            torch.cat([p.grad.flatten().clone() for p in n.parameters() if p.requires_grad])
+            for n in networks
+        ]
+
+    of_g, of_d = gradients()
+    for name, changes_g in [("pull_away", True), ("low_density", True), ("entropy", False)]:
+        other_g, other_d = gradients(**{name: 0.0})
+        assert (not torch.allclose(of_g, other_g, atol=1e-9)) is changes_g, name
+        assert (not torch.allclose(of_d, other_d, atol=1e-9)) is not changes_g, name
+    early_g, early_d = gradients(late=0.0)
+    none_g, none_d = gradients(entropy=0.0, low_density=0.0)
+    assert torch.equal(early_g, none_g) and torch.equal(early_d, none_d)
+
+
+def test_supervised_step_ignores_unlabeled_images(batch):
+    results = []
+    for unlabeled in (batch.unlabeled, torch.zeros_like(batch.unlabeled)):
+        torch.manual_seed(2)
+        _, discriminator = digits_pair(8, 2)
+        baseline_step(
+            discriminator.eval(), sgd(discriminator)[0], batch._replace(unlabeled=unlabeled),
+            Recipe(method="supervised"), 1.0, PLAIN,
+        )  # fmt: skip
+        results.append(discriminator.last.bias.detach().clone())
+    assert torch.equal(*results)
+
+
+def test_schedules():
+    recipe = Recipe(steps=100)
+    assert [recipe.rate(step) for step in (0, 50, 75)] == pytest.approx([1, 1, 0.5])
+    long = replace(recipe, steps=60_000)
+    assert [long.rate(step) for step in (30_000, 54_000, 57_000)] == pytest.approx([1, 1, 0.5])
+    assert [recipe.late(step) for step in (0, 20, 40, 60, 99)] == pytest.approx([0, 0, 0.5, 1, 1])
+
+
+def test_training_learns_and_leaves_the_random_state_alone(digits, rows):
+    state = torch.get_rng_state()
+    lines = []
+    recipe = Recipe(steps=150)
+    result = train(digits, rows, recipe, looks=3, progress=lines.append, hardware=PLAIN)
+    assert torch.equal(state, torch.get_rng_state())
+    assert sum(result.accuracy) / 2 > 0.45 and sum(result.last_accuracy) / 2 > 0.45
+    assert result.logits.shape == (2, 500, 10) and len(lines) == len(result.history) == 3
+    assert sorted(result.walls) == [0, 50, 100, 150]
+    assert result.walls[0].shape == (100, 64)
+
+
+def test_test_labels_do_not_steer_training(digits, rows):
+    recipe = Recipe(steps=20)
+    wrong = replace(digits, test_labels=digits.test_labels.flip(0))
+    hidden = torch.full_like(digits.labels, 9)
+    hidden[rows.flatten()] = digits.labels[rows.flatten()]
+    results = [
+        train(data, rows, recipe, progress=lambda _: None, hardware=PLAIN).logits
+        for data in (digits, wrong, replace(digits, labels=hidden))
+    ]
+    assert torch.equal(results[0], results[1]) and torch.equal(results[0], results[2])
+
+
+class Killed(Exception):
+    pass
+
+
+@pytest.mark.parametrize("method", ["complement", "pseudo_label"])
+def test_a_killed_run_goes_on_and_ends_with_the_same_numbers(
+    digits, rows, method, tmp_path, monkeypatch
+):
+    recipe = Recipe(method=method, steps=30)
+    arguments = {"looks": 3, "hardware": PLAIN}
+    whole = train(digits, rows, recipe, progress=lambda _: None, **arguments)
+
+    monkeypatch.setattr(loop, "CHECKPOINT_EVERY", 0.0)
+    lines = []
+
+    def kill(line):
+        lines.append(line)
+        if len(lines) == 2:
+            raise Killed
+
+    path = tmp_path / "run.pt"
+    with pytest.raises(Killed):
+        train(digits, rows, recipe, checkpoint=path, progress=kill, **arguments)
+    lines.clear()
+    rest = train(digits, rows, recipe, checkpoint=path, progress=lines.append, **arguments)
+    assert len(lines) == 2  # the looks at steps 20 and 30
+    assert torch.equal(rest.logits, whole.logits)
+    assert rest.last_accuracy == whole.last_accuracy
+    assert [row["step"] for row in rest.history] == [10, 20, 30]
+    timeless = [[row | {"seconds": 0} for row in run.history] for run in (rest, whole)]
+    assert timeless[0] == timeless[1]
+    assert rest.walls.keys() == whole.walls.keys()
+    assert all(torch.equal(rest.walls[at], whole.walls[at]) for at in whole.walls)
+
+    again = train(digits, rows, recipe, checkpoint=path, progress=lines.append, **arguments)
+    assert len(lines) == 2 and torch.equal(again.logits, whole.logits)
+
+
+def test_a_checkpoint_of_another_training_is_refused(digits, rows, tmp_path):
+    how = {"checkpoint": tmp_path / "a.pt", "hardware": PLAIN, "progress": lambda _: None}
+    recipe = Recipe(steps=4)
+    train(digits, rows, recipe, **how)
+    for other, changed, name in (
+        (rows.flip(0), recipe, "labeled"),
+        (rows, replace(recipe, labeled_weight=2.0), "recipe"),
+        (rows, replace(recipe, form=EXPLICIT), "outputs"),
+    ):
+        with pytest.raises(InputError, match=rf"checkpoint of another training \({name}"):
+            train(digits, other, changed, **how)
+
+
+def test_prediction_is_without_noise(digits):
+    _, discriminator = digits_pair(8, 2)
+    first = predict(discriminator, digits.test_images, 2, PLAIN)
+    assert torch.equal(first, predict(discriminator, digits.test_images, 2, PLAIN))
+    assert discriminator.training
+
+
+def test_density_prefers_digits_to_noise_and_pushes_downhill(digits):
+    density = Density.fit(digits.images)
+    real = digits.images[:200].clone().requires_grad_()
+    noise = torch.rand(200, 64)
+    assert density.penalty(real) > density.penalty(noise)
+    (gradient,) = torch.autograd.grad(density.penalty(real), real)
+    assert density.penalty(real - 50 * gradient) < density.penalty(real)
+
+
+def test_label_spreading(digits):
+    rows = torch.stack([draw_labeled(digits.labels, 50, seed) for seed in range(2)])
+    predictions = spread_labels(digits, rows)
+    assert predictions.shape == (2, 500)
+    assert ((predictions == digits.test_labels).float().mean(1) > 0.8).all()
+
+
+def test_benchmark_and_profile(digits, monkeypatch):
+    monkeypatch.setattr(timing, "SIDE", {"cpu": 64})
+    monkeypatch.setattr(timing, "COPIED", 1000)
+    frame = compare(digits, rounds=1, steps=1)
+    assert list(frame.index) == ["plain", "ours"] and frame.loc["plain", "times plain"] == 1
+    table = profile(digits, steps=1, top=5)
+    assert len(table) == 5 and 0 < table.share.sum() <= 1
+    floor = floors_of_ours(digits, 1e9)  # no machine is so slow
+    assert list(floor.index) == ["arithmetic", "bytes"]
+    assert (floor["billions"] > 0).all() and floor["share of ours"].between(0, 1).all()
+
+
+def test_defaults_depend_on_the_data():
+    small, mnist = DigitsSettings.resolve(), DigitsSettings.resolve(mnist="somewhere")
+    assert (small.labels, mnist.labels) == (10, 100)
+    assert DigitsSettings.resolve(mnist="somewhere", steps=50).steps == 50
+    assert DigitsSettings.resolve(profile="full").steps > small.steps
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"generator": "wgan"}, r"'generator' is 'wgan'.*feature_matching, complement"),
+        ({"labels": 25}, r"'labels' is 25.*multiple of 10"),
+        ({"budgets": [10, 25]}, "'budgets'"),
+        ({"profile": "fast"}, r"'profile' is 'fast' \(str\); accepted: smoke, quick, full$"),
+    ],
+)
+def test_refused_parameters(parameters, message):
+    with pytest.raises(InputError, match=message):
+        DigitsSettings.resolve(**parameters)
+
+
+def test_an_update_is_adams_whatever_the_layout_of_the_gradient():
+    """Fused Adam reads gradients in memory order, and those of a stacked layer are transposed."""
+    after = []
+    for fused in (False, True):
+        torch.manual_seed(2)
+        layer, x = StackedLinear(1, 5, 3), torch.randn(1, 4, 5)
+        optimizer = torch.optim.Adam(layer.parameters(), 0.1, fused=fused)
+        for _ in range(2):
+            update(layer, layer(x).square().sum((1, 2)), optimizer)
+        after.append(layer.weight.detach())
+    assert torch.allclose(*after, atol=1e-5)

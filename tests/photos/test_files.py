@@ -1,0 +1,240 @@
+import hashlib
+import io
+import tarfile
+
+import numpy as np
+import pytest
+from photo_tables import REAL, fill
+
+from ssgan_core.errors import InputError
+from ssgan_core.photos.files import scan
+
+KAGGLE = {f"{pet}.{i}.jpg": f"{pet} {i}" for pet in ("cat", "dog") for i in range(3)}
+
+
+def shard(file, members):
+    with tarfile.open(file, "w") as archive:
+        for name, content in members.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content.encode()))
+    return file
+
+
+def paths(photos):
+    return photos.table["path"].tolist()
+
+
+def named(photos):
+    """Path to class name and split."""
+    table = photos.table
+    words = [photos.classes[label] if label >= 0 else None for label in table["label"]]
+    return dict(zip(table["path"], zip(words, table["split"], strict=True), strict=True))
+
+
+@pytest.fixture
+def kaggle(tmp_path):
+    return fill(tmp_path / "kaggle", KAGGLE)
+
+
+# what is found
+
+
+def test_kaggle_flat(kaggle):
+    photos = scan(kaggle)
+    assert paths(photos) == sorted(KAGGLE)
+    assert photos.classes == ("cat", "dog")
+    assert photos.table["label"].tolist() == [0, 0, 0, 1, 1, 1]
+    assert set(photos.table["split"]) == {""}
+    assert photos.layout.startswith("Kaggle")
+    assert photos.table["digest"][0] == hashlib.sha256(b"cat 0").hexdigest()
+    assert [photos.read(row) for row in range(6)] == [KAGGLE[p].encode() for p in paths(photos)]
+
+
+@pytest.mark.parametrize("packaging", ["train", "shards", "shard of train", "microsoft"])
+def test_the_same_photos_are_the_same_collection_in_any_packaging(kaggle, tmp_path, packaging):
+    other = tmp_path / "other"
+    if packaging == "train":
+        fill(other, {f"train/{name}": content for name, content in KAGGLE.items()})
+    elif packaging == "microsoft":
+        names = {f"Cat/{i}.jpg": f"cat {i}" for i in range(3)}
+        names |= {f"Dog/{i}.jpg": f"dog {i}" for i in range(3)}
+        fill(other, {f"PetImages/{name}": content for name, content in names.items()})
+        assert scan(other / "PetImages").checksum == scan(other).checksum
+    elif packaging == "shards":
+        other.mkdir()
+        shard(other / "b.tar", {k: v for k, v in KAGGLE.items() if "cat" in k})
+        shard(other / "a.tar", {f"./{k}": v for k, v in KAGGLE.items() if "dog" in k})
+    else:
+        other.mkdir()
+        shard(other / "all.tar", {f"train/{name}": content for name, content in KAGGLE.items()})
+    first, second = scan(kaggle), scan(other)
+    columns = ["path", "label", "split", "digest"]
+    assert first.table[columns].equals(second.table[columns])
+    assert first.checksum == second.checksum
+    assert [second.read(row) for row in range(6)] == [first.read(row) for row in range(6)]
+
+
+@pytest.mark.parametrize("folder", ["test", "test1"])
+def test_kaggle_test_photos_have_no_class(kaggle, folder):
+    fill(kaggle, [f"{folder}/1.jpg", f"{folder}/2.jpg"])
+    photos = scan(kaggle)
+    assert photos.table["label"].value_counts().to_dict() == {0: 3, 1: 3, -1: 2}
+    assert photos.table["path"][photos.table["label"] == -1].tolist() == [
+        "test/1.jpg",
+        "test/2.jpg",
+    ]
+
+
+def test_the_article_keeps_its_splits(tmp_path):
+    fill(tmp_path, ["labeled/cat_1.jpg", "labeled/dog_1.jpg", "train/xcat_7.jpg",
+                    "train/xdog_7.jpg", "val/cat_2.jpg", "test/dog_3.jpg"])  # fmt: skip
+    assert named(scan(tmp_path)) == {
+        "labeled/cat_1.jpg": ("cat", "labeled"),
+        "labeled/dog_1.jpg": ("dog", "labeled"),
+        "train/xcat_7.jpg": ("cat", "unlabeled"),
+        "train/xdog_7.jpg": ("dog", "unlabeled"),
+        "val/cat_2.jpg": ("cat", "val"),
+        "test/dog_3.jpg": ("dog", "test"),
+    }
+
+
+def test_one_folder_a_class(tmp_path):
+    fill(tmp_path, ["Cats/00001.jpg", "Cats/b.JPEG", "dog/00001.jpg", "attributes.csv"])
+    photos = scan(tmp_path)
+    assert named(photos) == {
+        "Cats/00001.jpg": ("cat", ""), "Cats/b.JPEG": ("cat", ""), "dog/00001.jpg": ("dog", "")
+    }  # fmt: skip
+    assert photos.skipped == 1
+    assert photos.layout.startswith("one folder a class")
+
+
+def test_oxford_pets_by_their_capitals(tmp_path):
+    files = ["Abyssinian_1.jpg", "British_Shorthair_12.jpg", "american_bulldog_3.jpg", "pug_9.jpg"]
+    fill(tmp_path, [f"oxford-iiit-pet/images/{file}" for file in files])
+    fill(tmp_path, ["oxford-iiit-pet/annotations/trimaps/pug_9.png"])
+    for root in (tmp_path, tmp_path / "oxford-iiit-pet", tmp_path / "oxford-iiit-pet" / "images"):
+        photos = scan(root)
+        assert photos.layout.startswith("Oxford")
+        assert {path: label for path, (label, _) in named(photos).items()} == dict(
+            zip(files, ("cat", "cat", "dog", "dog"), strict=True)
+        )
+
+
+def test_what_is_no_photo_is_left_out(kaggle):
+    fill(kaggle, ["notes.txt", "cat.9.png", "cat.8.jpg.part"])
+    fill(kaggle, ["._cat.0.jpg", ".hidden/cat.7.jpg", "__MACOSX/cat.6.jpg", "Thumbs.db"])
+    photos = scan(kaggle)
+    assert paths(photos) == sorted(KAGGLE)
+    assert photos.skipped == 3
+
+
+def test_litter_in_a_shard_is_left_out(tmp_path):
+    shard(tmp_path / "a.tar", {**KAGGLE, "._cat.0.jpg": "x", "__MACOSX/cat.0.jpg": "x"})
+    assert paths(scan(tmp_path)) == sorted(KAGGLE)
+
+
+def test_checksum_sees_names_and_bytes(kaggle):
+    before = scan(kaggle).checksum
+    (kaggle / "cat.0.jpg").write_text("another cat")
+    changed = scan(kaggle).checksum
+    (kaggle / "cat.0.jpg").write_text(KAGGLE["cat.0.jpg"])
+    assert changed != before == scan(kaggle).checksum
+    (kaggle / "cat.0.jpg").rename(kaggle / "cat.10.jpg")
+    assert scan(kaggle).checksum != before
+
+
+def test_many_files_are_hashed_in_order(tmp_path):
+    names = {f"{pet}.{i}.jpg": "x" * (i % 7) + f"{pet}{i}" for pet in ("cat", "dog")
+             for i in range(700)}  # fmt: skip
+    fill(tmp_path, names)
+    table = scan(tmp_path).table
+    expected = [hashlib.sha256(names[path].encode()).hexdigest() for path in table["path"]]
+    assert table["digest"].tolist() == expected
+
+
+def test_rows_of_a_split(tmp_path):
+    fill(tmp_path, ["labeled/cat_1.jpg", "labeled/dog_1.jpg", "train/cat_2.jpg", "val/cat_3.jpg",
+                    "test/dog_3.jpg"])  # fmt: skip
+    rows = scan(tmp_path).rows("labeled")
+    assert rows.dtype == np.int64
+    assert rows.tolist() == [0, 1]
+
+
+# what is refused
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        ([], "holds no JPEG photograph"),
+        (["cat.0.png", "a/b/c/cat.0.jpg"], "holds no JPEG photograph .* 1 other file"),
+        (["cat.0.jpg", "cat.1.jpg"], "only photos of 'cat'"),
+        (["test1/1.jpg", "test1/2.jpg"], "no photo whose class is known"),
+        (
+            ["IMG_a.jpg", "holiday.jpg"],
+            "'IMG_a.jpg'.* no layout that is known; accepted are Kaggle",
+        ),
+        (["train/1.jpg", "val/2.jpg"], "no layout that is known"),
+        (["cat.0.jpg", "dog.0.jpg", "cat.1 (copy).jpg"], r"'cat\.1 \(copy\)\.jpg'.* does not fit"),
+        (["cat.0.jpg", "dog.0.jpg", "train/cat.0.jpg"], "'cat.0.jpg' twice"),
+        (["labeled/cat_1.jpg", "labeled/dog_1.jpg", "train/dog_1.jpg"], "no photo in val or test/"),
+    ],
+)
+def test_a_folder_that_cannot_be_used(tmp_path, files, message):
+    fill(tmp_path, files)
+    with pytest.raises(InputError, match=message) as error:
+        scan(tmp_path)
+    assert str(tmp_path) in str(error.value)
+
+
+def test_a_missing_folder_and_a_file(tmp_path):
+    with pytest.raises(InputError, match="'/no/such/folder' does not exist"):
+        scan("/no/such/folder")
+    with pytest.raises(InputError, match="does not exist"):
+        scan("")
+    fill(tmp_path, ["cat.0.jpg"])
+    with pytest.raises(InputError, match="is a file; a folder is accepted"):
+        scan(tmp_path / "cat.0.jpg")
+
+
+def test_shards_that_cannot_be_read(tmp_path):
+    file = shard(tmp_path / "a.tar", {"cat.0.jpg": "x" * 5000, "dog.0.jpg": "y" * 5000})
+    whole = file.read_bytes()
+    second = 512 + 5120 + 512  # where the bytes of the second photo begin
+    for cut in (0, 100, 3000, second - 100, second, second + 1000, second + 4999):
+        file.write_bytes(whole[:cut])
+        with pytest.raises(InputError, match=r"a\.tar is not a complete"):
+            scan(tmp_path)
+    file.write_bytes(b"no archive at all" * 100)
+    with pytest.raises(InputError, match=r"a\.tar is not a complete, uncompressed tar archive"):
+        scan(tmp_path)
+
+
+def test_the_same_photo_in_two_shards(tmp_path):
+    shard(tmp_path / "a.tar", KAGGLE)
+    shard(tmp_path / "b.tar", {"cat.0.jpg": "again"})
+    with pytest.raises(InputError, match=r"twice: as cat\.0\.jpg in .*a\.tar and .* in .*b\.tar"):
+        scan(tmp_path)
+
+
+def test_a_photo_that_changed_after_the_scan(kaggle):
+    photos = scan(kaggle)
+    (kaggle / "cat.0.jpg").write_text("c")
+    with pytest.raises(InputError, match="has changed since it was scanned: 1 bytes of 5"):
+        photos.read(0)
+    (kaggle / "cat.0.jpg").unlink()
+    with pytest.raises(InputError, match="can no longer be read"):
+        photos.read(0)
+
+
+@pytest.mark.skipif(not REAL.exists(), reason="the real photos are not here")
+def test_the_real_photos():
+    photos = scan(REAL)
+    assert len(photos) == 23_998
+    assert np.bincount(photos.table["label"]).tolist() == [11_999, 11_999]
+    assert photos.table["digest"].duplicated().sum() == 20
+    for row in (0, 12_345, 23_997):
+        data = photos.read(row)
+        assert data.startswith(b"\xff\xd8")
+        assert hashlib.sha256(data).hexdigest() == photos.table["digest"][row]

@@ -1,0 +1,411 @@
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from photo_tables import REAL, SETS, collection, fill, pets
+
+from ssgan_core.errors import InputError
+from ssgan_core.pets.collection import draw_pets
+from ssgan_core.photos.files import scan
+from ssgan_core.photos.labels import (
+    choose_labeled,
+    draw_by_attribute,
+    draw_labeled,
+    draw_representative,
+    main,
+    read_labeled,
+)
+from ssgan_core.photos.splits import split_photos
+
+
+@pytest.fixture(scope="module")
+def photos():
+    """60 cats, 60 dogs, two pairs of twins (one of them contradictory), a photo of no class."""
+    extra = [("cat.twin.jpg", 0, "cat.3.jpg"), ("dog.twin.jpg", 1, "cat.4.jpg")]
+    return split_photos(collection([*pets(60), *extra, ("test/1.jpg", -1)]))
+
+
+def training(photos, label):
+    """Names of training photos that have no twin, in order."""
+    table = photos.table[~photos.table["digest"].duplicated(keep=False)]
+    return table["path"][(table["split"] == "train") & (table["label"] == label)].tolist()
+
+
+@pytest.fixture
+def written(tmp_path):
+    def write(*lines, header="path,label"):
+        file = tmp_path / "mine.csv"
+        file.write_text("\n".join([header, *lines]) + "\n")
+        return file
+
+    return write
+
+
+def good(photos, cats=3, dogs=3):
+    names = [f"{path},cat" for path in training(photos, 0)[:cats]]
+    return names + [f"{path},dog" for path in training(photos, 1)[:dogs]]
+
+
+def fault(file, photos):
+    with pytest.raises(InputError) as error:
+        read_labeled(file, photos)
+    assert str(file) in str(error.value)
+    return str(error.value)
+
+
+# drawing
+
+
+def test_a_draw_is_balanced_from_training_and_repeatable(photos):
+    labeled = draw_labeled(photos, 40, seed=5)
+    assert np.bincount(labeled.labels).tolist() == [20, 20]
+    assert set(photos.table["split"][labeled.rows]) == {"train"}
+    assert photos.table["path"][labeled.rows].tolist() == list(labeled.paths)
+    assert photos.table["label"][labeled.rows].tolist() == labeled.labels.tolist()
+    assert labeled.paths == draw_labeled(photos, 40, seed=5).paths
+    assert labeled.paths != draw_labeled(photos, 40, seed=6).paths
+    assert set(draw_labeled(photos, 20, seed=5).paths) < set(labeled.paths)
+    assert np.bincount(draw_labeled(photos, 5).labels).tolist() == [3, 2]
+
+
+def test_a_draw_takes_one_of_twins_and_none_that_contradict(photos):
+    # All there are: of the twins cat.3 and cat.twin one, of cat.4 and dog.twin neither.
+    cats, dogs = (len(training(photos, label)) for label in (0, 1))
+    taken = {c for seed in range(9) for c in draw_labeled(photos, 2 * min(cats, dogs), seed).paths}
+    assert taken <= {*training(photos, 0), *training(photos, 1), "cat.3.jpg", "cat.twin.jpg"}
+    with pytest.raises(InputError, match=rf"class 'cat' were asked for; {cats + 1} that fit"):
+        draw_labeled(photos, 2 * (cats + 2))
+
+
+def test_a_draw_follows_another_draw_hardly(photos):
+    fewer = split_photos(collection(pets(59)))
+    common = set(draw_labeled(fewer, 30).paths) & set(draw_labeled(photos, 30).paths)
+    assert len(common) >= 25
+
+
+def test_a_draw_from_the_article_layout():
+    names = [(f"{folder}/{pet}_{i}.jpg", label) for folder in ("labeled", "train", "val", "test")
+             for label, pet in enumerate(("cat", "dog")) for i in range(4)]  # fmt: skip
+    splits = {"labeled": "labeled", "train": "unlabeled", "val": "val", "test": "test"}
+    article = collection([(n, label, n, splits[n.split("/")[0]]) for n, label in names])
+    labeled = draw_labeled(article, 16)
+    assert {path.split("/")[0] for path in labeled.paths} == {"labeled", "train"}
+    chosen = choose_labeled(article, draw_labeled(article, 4, seed=1))
+    assert {s: len(chosen.rows(s)) for s in ("labeled", "unlabeled", "val", "test")} == {
+        "labeled": 4, "unlabeled": 12, "val": 8, "test": 8
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("n", [0, 3, -1])
+def test_a_draw_of_too_few(photos, n):
+    with pytest.raises(InputError, match=f"^{n} labeled photos were asked for; at least two of"):
+        draw_labeled(photos, n)
+
+
+def test_a_collection_without_splits():
+    with pytest.raises(InputError, match="call split_photos first"):
+        draw_labeled(collection(pets(30)))
+
+
+def test_representative_photos_are_the_middles_of_clusters(photos):
+    rng = np.random.default_rng(0)
+    cluster = np.arange(len(photos)) % 3
+    features = np.eye(3)[cluster] * 10 + rng.normal(size=(len(photos), 3)) * 0.1
+    middles = {}
+    for k in range(3):  # one photo of each class exactly in the middle of each cluster's members
+        for label in (0, 1):
+            row = next(
+                row for row in range(len(photos))
+                if cluster[row] == k and photos.table["path"][row] in training(photos, label)
+            )  # fmt: skip
+            others = (
+                (cluster == k)
+                & (photos.table["label"] == label)
+                & (photos.table["split"] == "train")
+            )
+            features[row] = features[others & (np.arange(len(photos)) != row)].mean(0)
+            middles[row] = label
+    labeled = draw_representative(photos, features, 6, seed=0)
+    assert sorted(cluster[labeled.rows].tolist()) == [0, 0, 1, 1, 2, 2]
+    assert dict(zip(labeled.rows.tolist(), labeled.labels.tolist(), strict=True)) == middles
+
+
+def test_representative_photos_need_a_row_of_features_each(photos):
+    with pytest.raises(InputError, match=r"shape \(5, 2\); a finite row for each of the 123"):
+        draw_representative(photos, np.zeros((5, 2)), 10)
+    with pytest.raises(InputError, match="finite"):
+        draw_representative(photos, np.full((len(photos), 2), np.nan), 10)
+    with pytest.raises(InputError, match="Only 1 photos of class 'cat' differ"):
+        draw_representative(photos, np.zeros((len(photos), 2)), 10)
+
+
+def test_a_draw_by_attribute(photos, tmp_path):
+    file = tmp_path / "attributes.csv"
+    lines = ["path,people,pose"]
+    lines += [f"{p},{i % 2},{('sit', 'run', 'lie')[i % 3]}" for i, p in enumerate(
+        photos.table["path"])]  # fmt: skip
+    file.write_text("\n".join(lines))
+    labeled = draw_by_attribute(photos, file, {"people": 0, "pose": ["sit", "run"]}, 12)
+    assert set(labeled.rows % 2) == {0}
+    assert set(labeled.rows % 3) == {0, 1}
+    assert np.bincount(labeled.labels).tolist() == [6, 6]
+    with pytest.raises(InputError, match=r"'hat' is no attribute in .*; there are people, pose"):
+        draw_by_attribute(photos, file, {"hat": 1})
+    with pytest.raises(InputError, match=r"has pose = 'fly'; there are lie, run, sit"):
+        draw_by_attribute(photos, file, {"pose": "fly"})
+    with pytest.raises(InputError, match="cannot be read"):
+        draw_by_attribute(photos, tmp_path / "none.csv", {"pose": "sit"})
+    with pytest.raises(InputError, match="were asked for"):
+        draw_by_attribute(photos, file, {"people": 0}, 100)
+
+
+def test_a_draw_of_drawn_pets_by_attribute(tmp_path):
+    folder = draw_pets(tmp_path / "pets", count=120, size=16, workers=1)
+    pets = split_photos(scan(folder))
+    assert pets.layout.startswith("one folder a class")
+    assert len(pets) == 120
+    table = pd.read_csv(folder / "attributes.csv").set_index("path")
+    labeled = draw_by_attribute(pets, folder / "attributes.csv", {"animals": 1, "person": "no"}, 10)
+    drawn = table.loc[list(labeled.paths)]
+    assert set(drawn["animals"]) == {1}
+    assert set(drawn["person"]) == {"no"}
+
+
+# writing and reading
+
+
+def test_what_is_written_is_read_back(photos, tmp_path):
+    labeled = draw_labeled(photos, 20)
+    file = tmp_path / "set.csv"
+    file.write_text("an older set")
+    labeled.write(file)
+    assert file.read_text().startswith("path,label\ncat.")
+    assert [p.name for p in tmp_path.iterdir()] == ["set.csv"]
+    again = read_labeled(file, photos)
+    assert again.paths == labeled.paths
+    assert again.rows.tolist() == labeled.rows.tolist()
+    assert again.labels.tolist() == labeled.labels.tolist()
+    assert (again.source, again.warnings) == (str(file), ())
+    with pytest.raises(InputError, match="cannot be written"):
+        labeled.write(tmp_path / "no folder" / "set.csv")
+
+
+def test_a_write_that_fails_leaves_the_older_set(photos, tmp_path, monkeypatch):
+    file = tmp_path / "set.csv"
+    file.write_text("an older set")
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.replace", full)
+    with pytest.raises(InputError, match="No space left"):
+        draw_labeled(photos, 20).write(file)
+    assert [p.read_text() for p in tmp_path.iterdir()] == ["an older set"]
+
+
+def test_forms_that_people_write(photos, tmp_path):
+    cats, dogs = training(photos, 0), training(photos, 1)
+    file = tmp_path / "set.csv"
+    file.write_bytes(
+        "\ufeffPath, Label\r\n".encode()  # as spreadsheets do
+        + f"{cats[0]},Cat\r\n\r\ntrain/{cats[1]},CAT\r\ntrain\\{dogs[0]}, dog\r\n".encode()
+        + f'./{dogs[1]},dog\r\n"{dogs[2]}",dog\r\n'.encode()
+    )
+    assert set(read_labeled(file, photos).paths) == {*cats[:2], *dogs[:3]}
+
+
+def test_paths_on_the_disk_serve_too(tmp_path):
+    fill(tmp_path, [f"PetImages/{pet}/{i}.jpg" for pet in ("Cat", "Dog") for i in range(30)])
+    microsoft = split_photos(scan(tmp_path))
+    file = tmp_path / "set.csv"
+    names = [training(microsoft, label)[i] for label in (0, 1) for i in (0, 1)]
+    numbers = [name.split(".")[1] for name in names]
+    file.write_text(
+        f"path,label\nPetImages/Cat/{numbers[0]}.jpg,cat\n{names[1]},cat\n"
+        f"PetImages/Dog/{numbers[2]}.jpg,dog\n{names[3]},dog\n"
+    )
+    assert set(read_labeled(file, microsoft).paths) == set(names)
+    file.write_text(f"path,label\n{numbers[0]}.jpg,cat\n")
+    assert "fits 2 photos; write its folder too, as cat." in fault(file, microsoft)
+
+
+def test_a_photo_of_unknown_class_may_be_labeled(photos, written):
+    labeled = read_labeled(written(*good(photos), "test/1.jpg,dog"), photos)
+    chosen = choose_labeled(photos, labeled)
+    row = chosen.table.index[chosen.table["path"] == "test/1.jpg"][0]
+    assert chosen.table["label"][row] == 1
+    assert photos.table["label"][row] == -1
+
+
+def faults_of_a_line(photos):
+    cats = training(photos, 0)
+    table = photos.table
+    val, test = (table["path"][table["split"] == split].iloc[0] for split in ("val", "test"))
+    return [
+        ("cat.99999.jpg,cat", "'cat.99999.jpg' is not among the photos in photos"),
+        (f"{cats[9]},wolf", "'wolf' is not a class (accepted: cat, dog)"),
+        (f"{cats[9]},dog", f"'{cats[9]}' is labeled dog but is a cat"),
+        (f"{cats[0]},cat", f"'{cats[0]}' is a duplicate of line 2"),
+        (f"./{cats[0]},cat", f"'./{cats[0]}' is a duplicate of line 2"),
+        (f"/photos/{cats[9]},cat", "is absolute"),
+        (f"C:\\photos\\{cats[9]},cat", "is absolute"),
+        (f"../photos/{cats[9]},cat", "leaves the photo folder"),
+        (f"{val},cat", f"'{val}' is held out for val"),
+        (f"{test},cat", f"'{test}' is held out for test"),
+        (f"{cats[9]}", "1 fields where path,label are expected"),
+        (f"{cats[9]},cat,yes", "3 fields where path,label are expected"),
+        (",cat", "the path is empty"),
+        (f"{cats[9]},", "'' is not a class"),
+    ]
+
+
+@pytest.mark.parametrize("which", range(14))
+def test_a_fault_is_named_with_its_line(photos, written, which):
+    line, message = faults_of_a_line(photos)[which]
+    found = fault(written(*good(photos), "", line), photos)  # 1 header, 6 rows, 1 blank
+    assert f"has a fault: line 9: {message}" in found or (
+        "has a fault: line 9: " in found and message in found
+    )
+
+
+def test_twins_in_a_set(photos, written):
+    found = fault(written("cat.3.jpg,cat", *good(photos), "cat.twin.jpg,cat"), photos)
+    assert "line 9: 'cat.twin.jpg' is byte-identical to line 2" in found
+
+
+def test_a_twin_of_a_test_photo(written):
+    rows = [("a/1.jpg", 0, "x", "train"), ("a/2.jpg", 0, "y", "train"), ("a/3.jpg", 0, "x", "test"),
+            ("b/4.jpg", 1, "z", "train"), ("b/5.jpg", 1, "w", "train")]  # fmt: skip
+    photos = collection(rows)
+    found = fault(written("a/1.jpg,cat", "a/2.jpg,cat", "b/4.jpg,dog", "b/5.jpg,dog"), photos)
+    assert "line 2: 'a/1.jpg' is byte-identical to a photo of test" in found
+    assert "a/1.jpg" not in draw_labeled(collection([*rows, ("a/6.jpg", 0, "v", "train")]), 4).paths
+
+
+def test_many_faults_are_listed_up_to_five(photos, written):
+    lines = [f"cat.{i}.png,cat" for i in range(8)]
+    found = fault(written(*lines), photos)
+    assert "has 8 faults: line 2: " in found
+    assert "line 6: " in found
+    assert "line 7" not in found
+    assert found.endswith("and 3 more.")
+
+
+def test_classes_must_all_be_there_twice(photos, written):
+    assert "has only 0 of class 'dog'; each class needs at least two" in fault(
+        written(*good(photos, 3, 0)), photos
+    )
+    assert "has only 1 of class 'cat'; each" in fault(written(*good(photos, 1, 3)), photos)
+
+
+def test_imbalance_is_a_warning(photos, written):
+    assert read_labeled(written(*good(photos, 8, 2)), photos).warnings == ()
+    (warning,) = read_labeled(written(*good(photos, 9, 2)), photos).warnings
+    assert "is unbalanced: 9 cat, 2 dog" in warning
+
+
+def test_files_that_are_no_labeled_set(photos, written, tmp_path):
+    assert "cannot be read: No such file" in fault(tmp_path / "none.csv", photos)
+    assert "cannot be read: Is a directory" in fault(tmp_path, photos)
+    assert "begins with 'file,class'; the header 'path,label'" in fault(
+        written(*good(photos), header="file,class"), photos
+    )
+    assert "begins with 'path;label'" in fault(written(header="path;label"), photos)
+    assert "has a header but no row" in fault(written("", " , "), photos)
+    empty = tmp_path / "empty.csv"
+    empty.write_text("")
+    assert "is empty" in fault(empty, photos)
+    empty.write_bytes(b"path,label\n\xff\xfe,cat\n")
+    assert "is not CSV in UTF-8" in fault(empty, photos)
+
+
+# using
+
+
+def test_choosing_divides_the_training_split(photos):
+    labeled = draw_labeled(photos, 20)
+    chosen = choose_labeled(photos, labeled)
+    assert chosen.rows("labeled").tolist() == labeled.rows.tolist()
+    assert len(chosen.rows("unlabeled")) == len(photos.rows("train")) - 20
+    for split in ("val", "test"):
+        assert chosen.rows(split).tolist() == photos.rows(split).tolist()
+    assert len(photos.rows("labeled")) == 0
+    other = choose_labeled(chosen, draw_labeled(chosen, 20, seed=1))
+    assert len(other.rows("labeled")) == 20
+
+
+def test_choosing_finds_photos_by_name(photos):
+    labeled = draw_labeled(photos, 20)
+    rest = photos.table.drop(index=[0, 7]).reset_index(drop=True)
+    fewer = replace(photos, table=rest)
+    if {photos.table["path"][0], photos.table["path"][7]}.isdisjoint(labeled.paths):
+        chosen = choose_labeled(fewer, labeled)
+        assert set(chosen.table["path"][chosen.rows("labeled")]) == set(labeled.paths)
+    gone = photos.table.drop(index=[labeled.rows[0]]).reset_index(drop=True)
+    with pytest.raises(InputError, match=f"'{labeled.paths[0]}' .* is not among the photos"):
+        choose_labeled(replace(photos, table=gone), labeled)
+
+
+def test_choosing_refuses_what_is_held_out(photos):
+    labeled = draw_labeled(photos, 20)
+    other = replace(photos, table=photos.table.assign(split="test"))
+    with pytest.raises(InputError, match="is held out for test"):
+        choose_labeled(other, labeled)
+
+
+# the command
+
+
+def test_the_command(tmp_path, capsys):
+    folder = fill(
+        tmp_path / "pets", [f"{pet}/{i}.jpg" for pet in ("cat", "dog") for i in range(40)]
+    )
+    out = tmp_path / "my.csv"
+    assert main([str(folder), "--count", "10", "--seed", "3", "--out", str(out)]) == 0
+    assert "5 cat, 5 dog of 80 photos" in capsys.readouterr().out
+    labeled = read_labeled(out, photos := split_photos(scan(folder)))
+    assert labeled.paths == draw_labeled(photos, 10, seed=3).paths
+
+
+def test_the_command_refuses(tmp_path):
+    out = tmp_path / "my.csv"
+    command = [sys.executable, "-m", "ssgan_core.photos.labels", str(tmp_path), "--out", str(out)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: The photo folder")
+    assert done.stderr.count("\n") == 1
+    assert not out.exists()
+
+
+# the sets that the book ships
+
+RANDOM = [f"dogs_vs_cats_random_{seed:02d}.csv" for seed in range(10)]
+SHIPPED = [*RANDOM, "dogs_vs_cats_representative.csv", "dogs_vs_cats_curated.csv"]
+
+
+@pytest.fixture(scope="module")
+def real():
+    if not REAL.exists():
+        pytest.skip("the real photos are not here")
+    return split_photos(scan(REAL))
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_shipped_set_fits_the_real_photos(real, name):
+    labeled = read_labeled(SETS / name, real)
+    assert np.bincount(labeled.labels).tolist() == [50, 50]
+    assert labeled.warnings == ()
+
+
+def test_shipped_random_sets_are_the_draws(real):
+    for seed, name in enumerate(RANDOM):
+        assert read_labeled(SETS / name, real).paths == draw_labeled(real, 100, seed).paths
+
+
+def test_shipped_sets_fit_all_of_kaggle():
+    kaggle = split_photos(collection(pets(12_500)))
+    for name in SHIPPED:
+        assert len(read_labeled(SETS / name, kaggle)) == 100

@@ -17,10 +17,10 @@ from torch.nn.utils.parametrizations import weight_norm
 from torch.profiler import ProfilerActivity
 
 from ssgan_core.bench.timing import floors, race
+from ssgan_core.device import Hardware
 from ssgan_core.digits.images import CLASSES, Digits, draw_labeled, load_digits
 from ssgan_core.digits.networks import SIZES, digits_pair
 from ssgan_core.digits.step import Recipe, draw_batch, train_step
-from ssgan_core.hardware import Hardware
 
 
 class PlainGenerator(nn.Sequential):

@@ -10,10 +10,10 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from ssgan_core.hardware import Hardware
+from ssgan_core.device import Hardware
 from ssgan_core.photos.decode import decode_rows, to_range
-from ssgan_core.photos.generator import LADDERS
 from ssgan_core.photos.loader import Batch, Loader, PhotoStream, PixelRange, Source
+from ssgan_core.photos.networks import LADDERS
 from ssgan_core.settings import Settings
 from ssgan_core.ssgan.recipes import find_recipe
 from ssgan_core.ssgan.step import Learner, make_learner, set_schedule, ssgan_step

@@ -13,10 +13,10 @@ import torch
 from ssgan_core.bench.step import random_batches
 from ssgan_core.bench.timing import race
 from ssgan_core.command_line import run_command
+from ssgan_core.device import Hardware
 from ssgan_core.errors import InputError
 from ssgan_core.graphs import fast
-from ssgan_core.hardware import Hardware
-from ssgan_core.photos.generator import LADDERS
+from ssgan_core.photos.networks import LADDERS
 from ssgan_core.results import device_name
 from ssgan_core.ssgan.recipes import find_recipe
 from ssgan_core.ssgan.step import Learner, make_learner, set_schedule, ssgan_step

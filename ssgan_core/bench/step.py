@@ -19,9 +19,9 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy, softplus
 
 from ssgan_core.bench.timing import floors, race, synchronize
+from ssgan_core.device import Hardware, keep_freed_memory
 from ssgan_core.graphs import fast
-from ssgan_core.hardware import Hardware, keep_freed_memory
-from ssgan_core.photos.generator import LADDERS
+from ssgan_core.photos.networks import LADDERS
 from ssgan_core.results import device_name
 from ssgan_core.ssgan.recipes import ARTICLE, Recipe
 from ssgan_core.ssgan.step import BETAS, Learner, make_learner, ssgan_step

@@ -11,7 +11,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
 
-from ssgan_core.hardware import Hardware
+from ssgan_core.device import Hardware
 
 SIDE = {"cpu": 2048, "cuda": 8192}  # of the square product whose rate counts as the machine's
 COPIED = 2**26  # numbers in fp32, 256 MB: more than a cache holds

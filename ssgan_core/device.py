@@ -17,7 +17,6 @@ from typing import Self
 
 import torch
 from torch import Tensor, distributed, nn
-from torch.nn.utils import parameters_to_vector
 
 # glibc's mallopt (its manual, "Malloc Tunable Parameters")
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4
@@ -143,10 +142,10 @@ def descend(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
     loss.sum().backward(inputs=weights)
     if world() > 1:
         gradients = [p.grad for p in weights if p.grad is not None]
-        mean = average(parameters_to_vector(gradients))
+        mean = average(torch.cat([gradient.flatten() for gradient in gradients]))
         sizes = [gradient.numel() for gradient in gradients]
         for gradient, part in zip(gradients, mean.split(sizes), strict=True):
-            gradient.copy_(part.view_as(gradient))
+            gradient.copy_(part.view(gradient.shape))
     optimizer.step()
 
 

@@ -48,7 +48,7 @@ class Kept(dict):
 def run(
     parts: Mapping[str, Part],
     step: Callable[[int, float], Mapping[str, Tensor]],
-    evaluate: Callable[[int], Mapping[str, float]],
+    evaluate: Callable[[int, float], Mapping[str, float]],
     identity: Mapping[str, Any],
     *,
     steps: int | None = None,
@@ -61,7 +61,7 @@ def run(
     """Train, and return a row for each evaluation.
 
     A row holds `step`, `seconds` (of the clock, those of earlier runs that it goes on from
-    counted), what `evaluate(steps so far)` found, and the mean of each term that
+    counted), what `evaluate(steps so far, progress)` found, and the mean of each term that
     `step(number, progress)` returned since the last evaluation, over the steps that had it.
 
     Training ends after `steps` or after `max_minutes`, whichever comes first; `progress` goes from
@@ -115,7 +115,8 @@ def run(
             means = _means(name, so_far)
             if due > so_far["evaluated"]:
                 row = {"step": so_far["step"], "seconds": so_far["seconds"]}
-                so_far["rows"].append(row | dict(evaluate(so_far["step"])) | means)
+                found = evaluate(so_far["step"], progress())
+                so_far["rows"].append(row | dict(found) | means)
                 so_far.update(evaluated=due, sums={})
                 so_far["seconds"] = broadcast(time.perf_counter() - started)[0]
             if checkpoint and rank() == 0:

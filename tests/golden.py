@@ -94,7 +94,9 @@ def on_digits() -> dict[str, dict]:
     recipes["explicit"] = replace(recipes["feature_matching"], form=losses.EXPLICIT)
     found = {}
     for name, recipe in recipes.items():
-        done = digits.train(data, rows, recipe, evaluations=1, hardware=FP32, report=lambda line: None)
+        done = digits.train(
+            data, rows, recipe, evaluations=1, hardware=FP32, report=lambda line: None
+        )
         logits = hashlib.sha256(done.logits.contiguous().numpy().tobytes()).hexdigest()[:16]
         terms = {"accuracy": done.accuracy, "last": done.last_accuracy}
         found[f"digits: {name}"] = {"terms": terms, "weights": logits}

@@ -13,7 +13,8 @@ class DCGANSettings(ImageSettings):
 
     PROFILES: ClassVar = {
         "smoke": {"size": 32, "width": 32, "pets": 200, "batch": 16, "learning_rate": 5e-4,
-                  "steps": 8, "evaluations": 2, "judge_steps": 8, "judge_width": 8, "trial_steps": 4},
+                  "steps": 8, "evaluations": 2, "judge_steps": 8, "judge_width": 8,
+                  "trial_steps": 4},
         "quick": {"size": 32, "width": 128, "pets": 4000, "batch": 16, "learning_rate": 5e-4,
                   "steps": 6000, "evaluations": 14, "judge_steps": 400, "judge_width": 16,
                   "trial_steps": 400},

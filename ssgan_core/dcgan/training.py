@@ -159,7 +159,7 @@ def train(
         gan.average.update_parameters(gan.generator)
         return found
 
-    def evaluate(number: int) -> dict[str, float]:
+    def evaluate(number: int, progress: float) -> dict[str, float]:
         generator = averaged(gan)
         samples[number] = draw(generator, noise)
         return {"epoch": number * recipe.batch / len(images)} | judge(generator)
@@ -168,8 +168,9 @@ def train(
              "generator_optimizer": gan.generator_optimizer,
              "discriminator_optimizer": gan.discriminator_optimizer,
              "average": gan.average, "terms": terms, "samples": samples}  # fmt: skip
-    identity = asdict(recipe) | {
+    identity = {
         "name": "DCGAN",
+        "recipe": asdict(recipe),
         "images": [*images.shape, loop.checksum(images)],
         "width": width,
         "steps": steps,

@@ -102,7 +102,7 @@ def train(
             loop.seed_step(seed, -1)
             return generator.sample(WALL)[0].cpu()
 
-    def evaluate(number: int) -> dict[str, float]:
+    def evaluate(number: int, progress: float) -> dict[str, float]:
         if recipe.uses_generator:
             walls[number] = wall()
         tested = {"accuracy": averaged, "last accuracy": discriminator}

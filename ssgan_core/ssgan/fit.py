@@ -98,14 +98,12 @@ def fit(
     samples = loop.Kept()
     take = captured(partial(ssgan_step if recipe.unlabeled else supervised_step, learner),
                     learner.hardware.device)  # fmt: skip
-    stage = None
 
     def batch(split: str, number: int) -> Tensor:
         """This process's rows of a step's batch."""
         return share(torch.from_numpy(schedules[split].batch(number)).to(data.images.device))
 
     def step(number: int, progress: float) -> dict[str, Tensor]:
-        nonlocal stage
         stage = schedule(learner, progress, number)
         labeled = batch("labeled", number)
         images = [data.images[labeled], data.targets[labeled]]
@@ -116,7 +114,8 @@ def fit(
             learner.ema.update_parameters(learner.classifier)
         return terms
 
-    def evaluate(number: int) -> dict[str, float]:
+    def evaluate(number: int, progress: float) -> dict[str, float]:
+        stage = schedule(learner, progress, number)
         model = evaluation_model(learner, data, stage.reduction)
         found = accuracy(learner, model, data, "val", stage.reduction)
         pool = "unlabeled" if recipe.unlabeled else "labeled"

@@ -1,18 +1,21 @@
-"""Steps replayed from CUDA graphs do what the plain ones do, which only a GPU can show."""
+"""What the machine is asked for, and steps replayed from CUDA graphs, which only a GPU can show."""
 
+import platform
+import subprocess
+import sys
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
 
-from ssgan_core.bench.graphs import compare, main
-from ssgan_core.graphs import EAGER, Replayed, fast
-from ssgan_core.hardware import Hardware
+from ssgan_core.device import EAGER, Captured, Hardware, captured, descend
 from ssgan_core.ssgan.recipes import Recipe, find_recipe
 from ssgan_core.ssgan.step import (
     Learner,
+    Stage,
     make_learner,
-    set_schedule,
+    schedule,
     ssgan_step,
     supervised_step,
 )
@@ -32,13 +35,14 @@ def train(recipe: Recipe, replayed: bool) -> tuple[list[dict[str, float]], torch
     """The terms of each step, on batches that change, and the weights in the end."""
     learner, history = small(recipe, Hardware.detect()), []
     plain = ssgan_step if recipe.unlabeled else supervised_step
-    step = Replayed(learner, plain) if replayed else lambda *batch: plain(learner, *batch)
+    step = partial(plain, learner)
+    step = Captured(step) if replayed else step
     images = torch.randint(0, 256, (STEPS, 8, 3, 128, 128), dtype=torch.uint8)
     for number in range(STEPS):
         torch.manual_seed(number)
-        set_schedule(learner, number / STEPS, number)
+        stage = schedule(learner, number / STEPS, number)
         batch = [images[number], torch.arange(8) % 2]
-        terms = step(*batch, *([images[-number]] if recipe.unlabeled else []))
+        terms = step(stage, *batch, *([images[-number]] if recipe.unlabeled else []))
         history.append({name: term.item() for name, term in terms.items()})
         if learner.ema:
             learner.ema.update_parameters(learner.classifier)
@@ -65,34 +69,49 @@ def test_a_replayed_training_follows_the_plain_one(name):
 @on_gpu
 def test_a_stage_is_recorded_once_and_then_replayed():
     learner = small(find_recipe("supervised-augmented"), Hardware.detect())
-    step = fast(learner, supervised_step)
-    assert isinstance(step, Replayed)
+    step = captured(partial(supervised_step, learner), learner.hardware.device)
+    assert isinstance(step, Captured)
     images = torch.zeros(4, 3, 128, 128, dtype=torch.uint8)
     calls = []
-    step.step = lambda *given: (calls.append(1), supervised_step(*given))[1]
+    step.step = lambda *given: (calls.append(1), supervised_step(learner, *given))[1]
     for _ in range(EAGER + 5):
-        step(images, torch.arange(4) % 2)
+        step(Stage(), images, torch.arange(4) % 2)
     assert len(calls) == EAGER + 1 and len(step.graphs) == 1
 
 
 def test_without_a_gpu_a_step_stays_as_it_is():
-    learner, given = small(find_recipe("supervised-augmented"), CPU), []
-    step = fast(learner, lambda *all_of_it: given.extend(all_of_it) or {})
-    assert step("images", "labels") == {} and given == [learner, "images", "labels"]
+    step = object()
+    assert captured(step, torch.device("cpu")) is step
 
 
-def test_the_benchmark_times_every_stage_of_a_training():
-    table = compare(128, 8, 4, CPU, rounds=1, steps=1)
-    seen = list(zip(table.index, table["side"], table["generated images"], strict=True))
-    ours = [("ssgan-contrast", side, looks) for side in (64, 128) for looks in ("yes", "no")]
-    other = [("ssgan-minus-gan", side, "no") for side in (64, 128)]
-    assert seen == [*ours, *other]
-    ratio = table["one by one (ms)"] / table["from a graph (ms)"]
-    assert ratio.tolist() == pytest.approx(table["times"].tolist())
+def test_a_loss_moves_what_its_optimizer_holds_and_nothing_else():
+    first, second = torch.nn.Linear(2, 2), torch.nn.Linear(2, 1)
+    before = first.weight.clone(), second.weight.clone()
+    optimizer = torch.optim.SGD(first.parameters(), 0.1)
+    descend(optimizer, second(first(torch.ones(3, 2))).square())
+    assert not torch.equal(first.weight, before[0]) and torch.equal(second.weight, before[1])
+    assert second.weight.grad is None
 
 
-def test_the_benchmark_says_that_it_needs_a_gpu(monkeypatch, capsys):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    monkeypatch.setattr("sys.argv", ["graphs_benchmark"])
-    assert main() == 2
-    assert "no CUDA GPU" in capsys.readouterr().err
+FAULTS = """
+import resource, torch
+from ssgan_core.device import keep_freed_memory
+torch.set_num_threads(1)
+if {keep}:
+    keep_freed_memory()
+for _ in range(8):
+    torch.ones(2**25)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(4):
+    torch.ones(2**25)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the setting is glibc's")
+def test_freed_memory_is_used_again_without_asking_the_system() -> None:
+    kept, returned = (
+        int(subprocess.check_output([sys.executable, "-c", FAULTS.format(keep=keep)], text=True))
+        for keep in (True, False)
+    )
+    assert kept < 100 < returned

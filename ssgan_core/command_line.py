@@ -11,7 +11,9 @@ from ssgan_core.settings import Settings
 Chosen = TypeVar("Chosen", bound=Settings)
 
 
-class _Parser(argparse.ArgumentParser):
+class Parser(argparse.ArgumentParser):
+    """Options of a command; those that it cannot use are an InputError."""
+
     def error(self, message: str) -> NoReturn:
         raise InputError(message)
 
@@ -26,7 +28,7 @@ def parse(kind: type[Chosen], arguments: Sequence[str] | None, program: str) -> 
     InputError
         An unknown option, an option without its value, or what `Settings.resolve` refuses.
     """
-    parser = _Parser(
+    parser = Parser(
         prog=f"python -m {program}", description=kind.__doc__, argument_default=argparse.SUPPRESS
     )
     for name, field in kind.model_fields.items():

@@ -21,7 +21,6 @@ from ssgan_core.photos.dali import to_images, working_device
 from ssgan_core.photos.decode import AHEAD, cores
 
 READER = "reader"
-POLICIES = {policy.name.lower(): policy for policy in LastBatchPolicy}
 
 
 @pipeline_def
@@ -58,7 +57,6 @@ def file_loader(
     last_batch: str = "partial",
     shard_id: int = 0,
     num_shards: int = 1,
-    seed: int = 0,
 ) -> DALIGenericIterator:
     """An iterator over `root`: each loop is an epoch of [{"images": …, "labels": …}].
 
@@ -80,11 +78,10 @@ def file_loader(
         num_threads=threads or cores(),
         device_id=torch.cuda.current_device() if device == "mixed" else None,
         prefetch_queue_depth=AHEAD,
-        seed=seed,
     )
     return DALIGenericIterator(
         pipeline,
         ["images", "labels"],
         reader_name=READER,
-        last_batch_policy=POLICIES[last_batch],
+        last_batch_policy=LastBatchPolicy[last_batch.upper()],
     )

@@ -35,26 +35,18 @@ def use_style() -> None:
     """
     pd.options.display.max_colwidth = None
     mpl.rcParams.update(
-        {
-            "figure.facecolor": "white",
-            "axes.facecolor": "white",
-            "savefig.facecolor": "white",
-            "figure.dpi": 110,
-            "savefig.dpi": 110,
+        dict.fromkeys(("figure.facecolor", "axes.facecolor", "savefig.facecolor"), "white")
+        | dict.fromkeys(("axes.labelcolor", "axes.edgecolor", "text.color"), INK)
+        | dict.fromkeys(("xtick.color", "ytick.color"), INK)
+        | dict.fromkeys(("figure.dpi", "savefig.dpi"), 110)
+        | dict.fromkeys(("axes.spines.top", "axes.spines.right", "legend.frameon"), False)
+        | {
             "figure.figsize": (7.2, 3.6),
             "figure.constrained_layout.use": True,
             "font.size": 11,
             "axes.titlesize": 11,
             "axes.titleweight": "bold",
-            "axes.labelcolor": INK,
-            "axes.edgecolor": INK,
-            "text.color": INK,
-            "xtick.color": INK,
-            "ytick.color": INK,
-            "axes.spines.top": False,
-            "axes.spines.right": False,
             "axes.prop_cycle": mpl.cycler(color=PALETTE[1:]),
-            "legend.frameon": False,
             "image.interpolation": "nearest",
         }
     )
@@ -86,13 +78,24 @@ def dots(axes: Axes, runs: pd.DataFrame, column: str) -> None:
     in_percent(axes.xaxis)
 
 
-def accuracy_dots(runs: pd.DataFrame, line: float | None = None) -> Figure:
-    """Test accuracy at the last step by method, run by run; a dotted line, say, at chance."""
-    figure, axes = plt.subplots(figsize=(7.2, 0.9 + 0.5 * runs.method.nunique()))
-    dots(axes, runs, "last")
-    if line is not None:
-        axes.axvline(line, **DOTTED)
-    axes.set_xlabel("test accuracy")
+def dot_panels(panels: Mapping[str, tuple[pd.DataFrame, str]], line: float = np.nan) -> Figure:
+    """Dots of runs in a column side by side, by title; a dotted line, say, at chance."""
+    methods = max(runs.method.nunique() for runs, _ in panels.values())
+    figure, axes = plt.subplots(
+        1, len(panels), squeeze=False, sharey=True, figsize=(7.4, 0.8 + 0.45 * methods),
+        sharex=len({column for _, column in panels.values()}) == 1,
+    )  # fmt: skip
+    for ax, (title, (runs, column)) in zip(axes[0], panels.items(), strict=True):
+        dots(ax, runs, column)
+        ax.axvline(line, **DOTTED)
+        ax.set_title(title, fontsize=10)
+    return figure
+
+
+def accuracy_dots(runs: pd.DataFrame, line: float = np.nan) -> Figure:
+    """Test accuracy at the last step, run by run."""
+    figure = dot_panels({"": (runs, "last")}, line)
+    figure.supxlabel("test accuracy", fontsize=10)
     return figure
 
 

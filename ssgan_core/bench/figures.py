@@ -9,7 +9,7 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from ssgan_core.plots import CLASS_COLORS, INK, PALETTE, show_images
+from ssgan_core.plots import CLASS_COLORS, PALETTE, show_images
 
 WAITING, COMPUTING = CLASS_COLORS[1], CLASS_COLORS[0]
 NOTHING = (226, 231, 236)  # where a loader gave no image
@@ -39,12 +39,10 @@ def rate_bars(frame: pd.DataFrame, limits: Mapping[str, Mapping[int, float]]) ->
     )
     for axes, size in zip(panels[:, 0], sizes, strict=True):
         rows = frame[frame["size"] == size]
-        rates = rows["images a second"]
-        axes.barh(rows["loader"], rates, color=COMPUTING, height=0.65)
-        for place, rate in enumerate(rates):
-            axes.annotate(f" {rate:,}", (rate, place), va="center", fontsize=9)
-        for k, (name, values) in enumerate(limits.items()):
-            color, side = ((PALETTE[3], "right"), (PALETTE[5], "left"))[k]
+        bars = axes.barh(rows["loader"], rows["images a second"], color=COMPUTING, height=0.65)
+        axes.bar_label(bars, fmt="{:,.0f}", padding=3, fontsize=9)
+        places = ((PALETTE[3], "right"), (PALETTE[5], "left"))
+        for (color, side), (name, values) in zip(places, limits.items(), strict=True):
             axes.axvline(values[size], color=color, linestyle="--", linewidth=1.2)
             axes.annotate(f" {name} ", (values[size], -0.7), color=color, fontsize=9, ha=side)
         axes.set(xscale="log", ylim=(ways - 0.5, -1.3))
@@ -58,18 +56,18 @@ def timeline(traces: Mapping[str, pd.DataFrame]) -> Figure:
     """Waiting for images and computing through the same number of steps, a lane a loader."""
     figure, axes = plt.subplots(figsize=(7.4, 0.9 + 0.62 * len(traces)))
     for lane, times in enumerate(traces.values()):
-        for start, end, color in (("ready", "done", COMPUTING), ("asked", "ready", WAITING)):
-            spans = list(zip(times[start], times[end] - times[start], strict=True))
-            axes.broken_barh(spans, (lane - 0.32, 0.64), color=color, linewidth=0)
+        for start, end, color in (("asked", "ready", WAITING), ("ready", "done", COMPUTING)):
+            axes.barh(lane, times[end] - times[start], 0.64, left=times[start], color=color)
         axes.vlines(times["done"], lane - 0.32, lane + 0.32, color="white", linewidth=0.8)
-        axes.annotate(f" {times['done'].iloc[-1]:.2f} s", (times["done"].iloc[-1], lane),
-                      va="center", fontsize=9, color=INK)  # fmt: skip
-    end = max(times["done"].iloc[-1] for times in traces.values())
+        end = times["done"].iloc[-1]
+        axes.annotate(f" {end:.2f} s", (end, lane), va="center", fontsize=9)
     axes.set_yticks(range(len(traces)), list(traces))
-    axes.set(xlabel="seconds", xlim=(0, 1.13 * end), ylim=(len(traces) - 0.5, -0.5))
-    for color, name in ((WAITING, "waiting for images"), (COMPUTING, "training step")):
-        axes.barh(0, 0, color=color, label=name)
-    figure.legend(loc="outside upper center", ncols=2, fontsize=9)
+    axes.set(xlabel="seconds", ylim=(len(traces) - 0.5, -0.5))
+    axes.margins(x=0.13)
+    axes.set_xlim(0, None)
+    kinds = axes.containers[:2]
+    figure.legend(kinds, ("waiting for images", "training step"), loc="outside upper center",
+                  ncols=2, fontsize=9)  # fmt: skip
     return figure
 
 

@@ -6,21 +6,11 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator
 from torch import Tensor
 
+from ssgan_core import plots
 from ssgan_core.digits.training import Trained
-from ssgan_core.plots import (
-    GENERATED,
-    INK,
-    PALETTE,
-    UNLABELED,
-    curves,
-    image_grid,
-    image_row,
-    in_percent,
-    interval,
-    show_images,
-)
 
 
 def pictures(images: Tensor, side: int) -> Tensor:
@@ -37,7 +27,7 @@ def plot_walls(walls: Mapping[int, Tensor], real: Tensor, side: int) -> Figure:
     }
     figure, axes = plt.subplots(1, 4, figsize=(7.6, 2.2))
     for ax, (title, images) in zip(axes, (shown | {"real": real}).items(), strict=False):
-        show_images(ax, pictures(images[:64], side), 8)
+        plots.show_images(ax, pictures(images[:64], side), 8)
         ax.set_title(title)
     return figure
 
@@ -45,18 +35,20 @@ def plot_walls(walls: Mapping[int, Tensor], real: Tensor, side: int) -> Figure:
 def plot_labeled(images: Tensor, side: int) -> Figure:
     """The labeled images of one draw, in class order, a column for each class."""
     chosen = images.reshape(10, -1, side * side)[:, :10].transpose(0, 1)
-    return image_grid(pictures(chosen, side), 10)
+    return plots.image_grid(pictures(chosen, side), 10)
 
 
 def plot_curves(results: Mapping[str, Trained]) -> Figure:
     """Test accuracy during training: averaged weights as a line, the last weights dotted."""
     figure, axes = plt.subplots(figsize=(7.2, 3.3))
     histories = {name: pd.DataFrame(result.history) for name, result in results.items()}
-    curves(axes, {n: (h.step, h.accuracy) for n, h in histories.items()}, marker="o", ms=3)
+    plots.curves(axes, {n: (h.step, h.accuracy) for n, h in histories.items()}, marker="o", ms=3)
     axes.legend(loc="lower right")
-    curves(axes, {n: (h.step, h["last accuracy"]) for n, h in histories.items()}, ls=":", lw=1.2)
+    plots.curves(
+        axes, {n: (h.step, h["last accuracy"]) for n, h in histories.items()}, ls=":", lw=1.2
+    )
     axes.set(xlabel="step", ylabel="test accuracy")
-    in_percent(axes.yaxis)
+    plots.in_percent(axes.yaxis)
     return figure
 
 
@@ -67,9 +59,11 @@ def plot_budget(runs: pd.DataFrame, published: pd.DataFrame | None = None) -> Fi
     (shares of the test set).
     """
     figure, axes = plt.subplots(figsize=(7.2, 3.8))
-    for color, (name, group) in zip(PALETTE[1:], runs.groupby("method", sort=False), strict=False):
+    for color, (name, group) in zip(
+        plots.PALETTE[1:], runs.groupby("method", sort=False), strict=False
+    ):
         by_labels = (1 - group.set_index("labels")["last"]).groupby(level=0)
-        mean, low, high = 100 * np.array([interval(errors) for _, errors in by_labels]).T
+        mean, low, high = 100 * np.array([plots.interval(errors) for _, errors in by_labels]).T
         ends = [mean - np.maximum(low, mean / 100), high - mean]  # zero has no place on a log axis
         axes.errorbar(list(by_labels.groups), mean, yerr=np.nan_to_num(ends), color=color,
                       marker="o", capsize=3, label=name)  # fmt: skip
@@ -77,17 +71,14 @@ def plot_budget(runs: pd.DataFrame, published: pd.DataFrame | None = None) -> Fi
         for marker, (method, rows) in zip("Ds^v<>", published.groupby("method"), strict=False):
             axes.errorbar(
                 rows.labels, 100 * rows.error, yerr=100 * rows.spread, fmt=marker, ms=5,
-                color=INK, mfc="white", capsize=2, label=f"{method} (published)",
+                color=plots.INK, mfc="white", capsize=2, label=f"{method} (published)",
             )  # fmt: skip
     axes.set(xscale="log", yscale="log", xlabel="labeled images", ylabel="test error, %")
-    ticks = sorted(runs.labels.unique())
-    axes.set_xticks(ticks, [f"{n:,}" for n in ticks])
+    axes.set_xticks(ticks := sorted(runs.labels.unique()), [f"{n:,}" for n in ticks])
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter("{x:g}")
     axes.minorticks_off()
-    low, high = axes.get_ylim()
-    errors = [e for e in (0.5, 1, 2, 5, 10, 20, 50) if low <= e <= high]
-    axes.set_yticks(errors, [f"{e:g}" for e in errors])
-    axes.legend(loc="upper right" if published is None else "center left",
-                bbox_to_anchor=None if published is None else (1.0, 0.5), fontsize=9)  # fmt: skip
+    figure.legend(loc="outside right upper", fontsize=9)
     return figure
 
 
@@ -103,7 +94,7 @@ def plot_confusions(supervised: np.ndarray, semi: np.ndarray) -> Figure:
         for i, j in zip(*np.where(share >= 1.5), strict=True):
             ax.text(
                 j, i, f"{share[i, j]:.0f}", ha="center", va="center", fontsize=8,
-                color=UNLABELED if i == j else "white" if share[i, j] > 18 else INK,
+                color=plots.UNLABELED if i == j else "white" if share[i, j] > 18 else plots.INK,
             )  # fmt: skip
         ax.set(title=title, xlabel="predicted", xticks=range(10), yticks=range(10))
     axes[0].set_ylabel("true digit")
@@ -113,14 +104,14 @@ def plot_confusions(supervised: np.ndarray, semi: np.ndarray) -> Figure:
 def plot_rescued(images: Tensor, side: int, captions: Sequence[str]) -> Figure:
     """Test images with a caption each: those that one model gets right and the other does not."""
     figure, axes = plt.subplots(figsize=(7.6, 1.1))
-    image_row(axes, pictures(images, side), captions)
+    plots.image_row(axes, pictures(images, side), captions)
     return figure
 
 
 def plot_generated_probability(values: np.ndarray) -> Figure:
     """Histogram of p("generated") over real images; beyond one half it beats every class."""
     figure, axes = plt.subplots(figsize=(7.2, 2.6))
-    axes.hist(values, bins=np.linspace(0, 1, 41), color=GENERATED)
-    axes.axvline(0.5, color=INK, ls=":", lw=1.2)
+    axes.hist(values, bins=np.linspace(0, 1, 41), color=plots.GENERATED)
+    axes.axvline(0.5, color=plots.INK, ls=":", lw=1.2)
     axes.set(xlabel='p("generated") of real test images', ylabel="test images")
     return figure

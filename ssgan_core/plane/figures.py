@@ -13,7 +13,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from ssgan_core.plots import CLASS_COLORS, DOTTED, GENERATED, INK, animation, dots
+from ssgan_core.plots import CLASS_COLORS, GENERATED, INK, animation, dot_panels
 
 LIMIT = 1.6
 POINT = "#6f7983"  # a darker gray than elsewhere, to be seen on a colored ground
@@ -129,13 +129,6 @@ def animate(
 def plot_dots(runs: pd.DataFrame, title: str = "{} labels a ring") -> Figure:
     """Accuracy of every run and its mean by method, a panel a number of labels; a line at 99 %."""
     panels = runs.groupby("labels", sort=False)
-    figure, axes = plt.subplots(
-        1, len(panels), sharey=True, squeeze=False,
-        figsize=(7.4, 0.8 + 0.42 * runs.method.nunique()),
-    )  # fmt: skip
-    for ax, (labels, group) in zip(axes[0], panels, strict=True):
-        dots(ax, group, "accuracy")
-        ax.axvline(0.99, **DOTTED | {"color": GENERATED})
-        ax.set(title=title.format(labels), xlim=(min(0.45, runs.accuracy.min() - 0.02), 1.02))
+    figure = dot_panels({title.format(n): (group, "accuracy") for n, group in panels}, line=0.99)
     figure.supxlabel("test accuracy", fontsize=10)
     return figure

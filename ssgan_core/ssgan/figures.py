@@ -10,21 +10,7 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from ssgan_core.plots import (
-    CLASS_COLORS,
-    DOTTED,
-    GENERATED,
-    PALETTE,
-    RIGHT,
-    UNLABELED,
-    WRONG,
-    curves,
-    dots,
-    image_grid,
-    image_row,
-    in_percent,
-    show_images,
-)
+from ssgan_core import plots
 from ssgan_core.ssgan.analysis import calibration_error, honest_calibration_error, reliability
 from ssgan_core.ssgan.fit import Fit
 
@@ -35,8 +21,8 @@ def labeled_grid(images: Tensor, labels: np.ndarray, classes: Sequence[str], eac
     """The first images of each class, a panel a class: images (N, 3, S, S) uint8."""
     figure, panels = plt.subplots(len(classes), 1, figsize=(7.2, 1.55 * len(classes)))
     for k, (name, axes) in enumerate(zip(classes, panels, strict=True)):
-        show_images(axes, images[np.flatnonzero(labels == k)[: 2 * each]], each)
-        axes.set_ylabel(name, color=CLASS_COLORS[k % 2], fontweight="bold")
+        plots.show_images(axes, images[np.flatnonzero(labels == k)[: 2 * each]], each)
+        axes.set_ylabel(name, color=plots.CLASS_COLORS[k % 2], fontweight="bold")
     return figure
 
 
@@ -46,7 +32,7 @@ def training_curves(runs: pd.DataFrame, names: Sequence[str] = ()) -> Figure:
     Columns `validation` and `labeled` hold a list a run: thin its line, thick the mean of a
     method's. Methods have the colors of their places in `names`, and after it.
     """
-    colors = dict(zip(dict.fromkeys([*names, *runs["method"]]), cycle(PALETTE), strict=False))
+    colors = dict(zip(dict.fromkeys([*names, *runs["method"]]), cycle(plots.PALETTE), strict=False))
     shown = [name for name in colors if name in set(runs["method"])]
     titles = {"labeled": "labeled loss", "validation": "validation accuracy"}
     terms = [term for term in titles if term in runs]
@@ -54,11 +40,11 @@ def training_curves(runs: pd.DataFrame, names: Sequence[str] = ()) -> Figure:
     for axes, term in zip(panels[0], terms, strict=True):
         values = {name: np.array(runs[term][runs["method"] == name].tolist()) for name in shown}
         lines = {n: (np.arange(1, v.shape[1] + 1) / v.shape[1], v) for n, v in values.items()}
-        curves(axes, lines, [colors[name] for name in shown])
+        plots.curves(axes, lines, [colors[name] for name in shown])
         axes.set(title=titles[term], xlabel="share of training", xlim=(0, 1))
     panels[0, 0].set_ylim(0 if "labeled" in terms else None, None)
-    axes.axhline(0.5, **DOTTED)
-    in_percent(axes.yaxis)
+    axes.axhline(0.5, **plots.DOTTED)
+    plots.in_percent(axes.yaxis)
     names = axes.get_legend_handles_labels()
     figure.legend(*names, loc="outside upper center", ncols=3, fontsize=9)
     return figure
@@ -69,12 +55,12 @@ def curve_beside_figures(
 ) -> Figure:
     """Accuracy through one training, and what others report: name → (epoch, accuracy)."""
     figure, axes = plt.subplots(figsize=(7.2, 3.2))
-    curves(axes, {"validation": (epochs, accuracy)}, marker=".")
+    plots.curves(axes, {"validation": (epochs, accuracy)}, marker=".")
     marks = {f"{name}: {value:.1%}": (epoch, value) for name, (epoch, value) in published.items()}
-    curves(axes, marks, PALETTE[2:], marker="X", markersize=10, linestyle="")
-    axes.axhline(0.5, **DOTTED)
+    plots.curves(axes, marks, plots.PALETTE[2:], marker="X", markersize=10, linestyle="")
+    axes.axhline(0.5, **plots.DOTTED)
     axes.set(xlabel="epoch", ylabel="accuracy", xlim=(0, None))
-    in_percent(axes.yaxis)
+    plots.in_percent(axes.yaxis)
     axes.legend(loc="lower right", fontsize=9)
     return figure
 
@@ -84,11 +70,11 @@ def adversarial_curves(run: Fit) -> Figure:
     figure, (left, right) = plt.subplots(1, 2, figsize=(7.6, 3.1))
     history = run.history.set_index("step")
     terms = [term for term in history if term not in NOT_TERMS]
-    curves(left, {term: (history.index, history[term]) for term in terms}, PALETTE)
+    plots.curves(left, {term: (history.index, history[term]) for term in terms}, plots.PALETTE)
     left.set(title="loss terms", xlabel="step", ylim=(0, None))
     output = {"D(real)": history["D(real)"], "D(generated)": history["D(fake)"]}
     output = {name: (history.index, values) for name, values in output.items()}
-    curves(right, output, (CLASS_COLORS[0], GENERATED))
+    plots.curves(right, output, (plots.CLASS_COLORS[0], plots.GENERATED))
     right.set(title="discriminator's output", xlabel="step", ylim=(0, 1))
     for axes in (left, right):
         axes.legend(fontsize=9)
@@ -100,7 +86,7 @@ def generated_rounds(run: Fit, each: int = 10, rows: int = 5) -> Figure:
     steps = list(run.samples)
     shown = [steps[i] for i in np.unique(np.linspace(0, len(steps) - 1, rows).round().astype(int))]
     images = torch.cat([run.samples[step][:each] for step in shown])
-    return image_grid(images, each, [f"step {step}" for step in shown])
+    return plots.image_grid(images, each, [f"step {step}" for step in shown])
 
 
 def confident_mistakes(
@@ -116,13 +102,11 @@ def confident_mistakes(
     """
     confidence, guesses = probabilities.max(1), probabilities.argmax(1)
     figure, panels = plt.subplots(2, 1, figsize=(7.6, 2.9))
-    for axes, chosen, name, color in zip(
-        panels, (guesses != labels, guesses == labels), ("wrong", "right"), (WRONG, RIGHT),
-        strict=True,
-    ):  # fmt: skip
+    kinds = (("wrong", guesses != labels, plots.WRONG), ("right", guesses == labels, plots.RIGHT))
+    for axes, (name, chosen, color) in zip(panels, kinds, strict=True):
         order = np.flatnonzero(chosen)[np.argsort(-confidence[chosen])][:each]
         captions = [f"{classes[guesses[i]]} {confidence[i]:.0%}" for i in order]
-        image_row(axes, images[order], captions, [color])
+        plots.image_row(axes, images[order], captions, [color])
         axes.set_ylabel(name)
     return figure
 
@@ -133,10 +117,8 @@ def statistics_dots(runs: pd.DataFrame) -> Figure:
     `runs` have a row a draw and `method`, which names the statistics.
     """
     columns = [column for column in runs if column not in ("method", "seed")]
-    figure, panels = plt.subplots(1, len(columns), figsize=(7.6, 2.3), sharey=True)
-    for axes, column in zip(panels, columns, strict=True):
-        dots(axes, runs, column)
-        axes.set_title(column, fontsize=10)
+    figure = plots.dot_panels({column: (runs, column) for column in columns})
+    for axes, column in zip(figure.axes, columns, strict=True):
         axes.locator_params(axis="x", nbins=3)
         if column == "D":
             axes.set_xlim(-0.05, 1.05)
@@ -155,23 +137,23 @@ def reliability_diagram(fits: Mapping[str, Sequence[Fit]], labels: np.ndarray) -
     figure, (left, right) = plt.subplots(1, 2, figsize=(7.6, 3.4), width_ratios=(1.15, 1))
     said = [(name, run.probabilities) for name, runs in fits.items() for run in runs]
     errors = [{"method": n, "error": calibration_error(p, labels)} for n, p in said]
-    dots(right, pd.DataFrame(errors), "error")
+    plots.dots(right, pd.DataFrame(errors), "error")
     chance = 1 / said[0][1].shape[1]
-    left.plot([chance, 1], [chance, 1], **DOTTED)
+    left.plot([chance, 1], [chance, 1], **plots.DOTTED)
     names = right.get_yticklabels()
-    for row, (color, runs) in enumerate(zip(cycle(PALETTE), fits.values(), strict=False)):
+    for row, (color, runs) in enumerate(zip(cycle(plots.PALETTE), fits.values(), strict=False)):
         together = np.concatenate([run.probabilities for run in runs])
         bins = reliability(together, np.tile(labels, len(runs)))
         left.plot(bins["confidence"], bins["accuracy"], color=color, linewidth=1.4)
         left.scatter(bins["confidence"], bins["accuracy"], 6 + 300 * bins["share"], color=color,
                      alpha=0.6, linewidths=0)  # fmt: skip
         honest = np.mean([honest_calibration_error(run.probabilities) for run in runs])
-        right.plot([honest] * 2, [row - 0.25, row + 0.25], color=UNLABELED, linewidth=1.6)
+        right.plot([honest] * 2, [row - 0.25, row + 0.25], color=plots.UNLABELED, linewidth=1.6)
         names[row].set(color=color, fontweight="bold")
     left.set(xlabel="confidence", ylabel="accuracy", xlim=(chance - 0.02, 1.02))
     right.set(xlabel="calibration error", xlim=(0, None))
     for axis in (left.xaxis, left.yaxis):
-        in_percent(axis)
+        plots.in_percent(axis)
     return figure
 
 
@@ -183,10 +165,10 @@ def occlusion_rows(
     Red places speak for the class of the title, blue ones against it.
     """
     figure, (above, below) = plt.subplots(2, 1, figsize=(7.6, 2.4))
-    image_row(above, images, titles, colors)
+    plots.image_row(above, images, titles, colors)
     falls = maps / maps.abs().amax((1, 2), keepdim=True).clamp(min=1e-9)
     heat = torch.from_numpy(plt.colormaps["RdBu_r"](0.5 + 0.5 * falls.numpy())[..., :3])
     gray = images.float().mean(1, keepdim=True) / 255
     mixed = 0.75 * heat.permute(0, 3, 1, 2) + 0.125 * gray + 0.125
-    image_row(below, (255 * mixed).byte())
+    plots.image_row(below, (255 * mixed).byte())
     return figure

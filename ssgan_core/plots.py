@@ -66,15 +66,16 @@ def interval(values: Sequence[float]) -> tuple[float, float, float]:
 
 def dots(axes: Axes, runs: pd.DataFrame, column: str) -> None:
     """A row a `method`: each run's share of 1 a dot, a diamond and a bar its mean and interval."""
-    methods, jitter = runs.groupby("method", sort=False)[column], np.random.default_rng(0)
-    for row, (color, (_, values)) in enumerate(zip(cycle(PALETTE), methods, strict=False)):
+    names, jitter = list(dict.fromkeys(runs["method"])), np.random.default_rng(0)
+    for row, (color, name) in enumerate(zip(cycle(PALETTE), names, strict=False)):
+        values = runs[column][runs["method"] == name]
         places = row + jitter.uniform(-0.15, 0.15, len(values))
         axes.scatter(values, places, s=24, color=color, alpha=0.6, linewidths=0)
         mean, low, high = interval(values)
         axes.errorbar(mean, row, xerr=[[mean - low], [high - mean]], fmt="D", ms=5, color=INK,
                       capsize=3)  # fmt: skip
-    axes.set_yticks(range(len(methods)), list(methods.groups))
-    axes.set_ylim(len(methods) - 0.5, -0.5)
+    axes.set_yticks(range(len(names)), names)
+    axes.set_ylim(len(names) - 0.5, -0.5)
     in_percent(axes.xaxis)
 
 

@@ -62,10 +62,10 @@ def plot_budget(runs: pd.DataFrame, published: pd.DataFrame | None = None) -> Fi
     for color, (name, group) in zip(
         plots.PALETTE[1:], runs.groupby("method", sort=False), strict=False
     ):
-        by_labels = (1 - group.set_index("labels")["last"]).groupby(level=0)
-        mean, low, high = 100 * np.array([plots.interval(errors) for _, errors in by_labels]).T
+        draws = (1 - group.set_index("labels")["last"]).groupby(level=0)
+        mean, low, high = 100 * np.array([plots.interval(errors) for _, errors in draws]).T
         ends = [mean - np.maximum(low, mean / 100), high - mean]  # zero has no place on a log axis
-        axes.errorbar(list(by_labels.groups), mean, yerr=np.nan_to_num(ends), color=color,
+        axes.errorbar([labels for labels, _ in draws], mean, yerr=np.nan_to_num(ends), color=color,
                       marker="o", capsize=3, label=name)  # fmt: skip
     if published is not None:
         for marker, (method, rows) in zip("Ds^v<>", published.groupby("method"), strict=False):

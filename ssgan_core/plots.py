@@ -1,20 +1,31 @@
-"""Colors and defaults shared by every figure and table of the book."""
+"""Colors and defaults of every figure and table, and the kinds of figures that chapters share."""
+
+import io
+from collections.abc import Mapping, Sequence
+from itertools import cycle
+from typing import Any
 
 import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
+from IPython.display import Image
+from matplotlib.axes import Axes
 from matplotlib.axis import Axis
+from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
+from PIL import Image as Picture
+from torch import Tensor
 
-CLASS_COLORS = ("#2a6fbb", "#f08a24")  # class 0 (cat, outer ring), class 1 (dog, inner ring)
-GENERATED = "#d62f4b"
+from ssgan_core.results import mean_ci
+
+PALETTE = ("#6b7680", "#2a6fbb", "#f08a24", "#d62f4b", "#3a9a6b", "#7d5ba6", "#8c5a3c", "#14919b",
+           "#d977b0", "#9a9a2e")  # fmt: skip
+CLASS_COLORS = PALETTE[1:3]  # class 0 (cat, outer ring), class 1 (dog, inner ring)
+GENERATED, RIGHT, WRONG = PALETTE[3], "#2c7a52", PALETTE[3]
 UNLABELED = "#9aa3ad"
 INK = "#22303c"
-
-
-def in_percent(axis: Axis) -> None:
-    """Label shares of 1 in percents, with ticks where these are exact."""
-    axis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 5, 10]))
-    axis.set_major_formatter(lambda share, _: f"{100 * share:.4g}%")
+DOTTED = {"color": INK, "linewidth": 0.8, "linestyle": ":"}  # a line to compare with
 
 
 def use_style() -> None:
@@ -24,28 +35,139 @@ def use_style() -> None:
     """
     pd.options.display.max_colwidth = None
     mpl.rcParams.update(
-        {
-            "figure.facecolor": "white",
-            "axes.facecolor": "white",
-            "savefig.facecolor": "white",
-            "figure.dpi": 110,
-            "savefig.dpi": 110,
+        dict.fromkeys(("figure.facecolor", "axes.facecolor", "savefig.facecolor"), "white")
+        | dict.fromkeys(("axes.labelcolor", "axes.edgecolor", "text.color"), INK)
+        | dict.fromkeys(("xtick.color", "ytick.color"), INK)
+        | dict.fromkeys(("figure.dpi", "savefig.dpi"), 110)
+        | dict.fromkeys(("axes.spines.top", "axes.spines.right", "legend.frameon"), False)
+        | {
             "figure.figsize": (7.2, 3.6),
             "figure.constrained_layout.use": True,
             "font.size": 11,
             "axes.titlesize": 11,
             "axes.titleweight": "bold",
-            "axes.labelcolor": INK,
-            "axes.edgecolor": INK,
-            "text.color": INK,
-            "xtick.color": INK,
-            "ytick.color": INK,
-            "axes.spines.top": False,
-            "axes.spines.right": False,
-            "axes.prop_cycle": mpl.cycler(
-                color=["#2a6fbb", "#f08a24", "#d62f4b", "#3a9a6b", "#7d5ba6", "#6b7680"]
-            ),
-            "legend.frameon": False,
+            "axes.prop_cycle": mpl.cycler(color=PALETTE[1:]),
             "image.interpolation": "nearest",
         }
     )
+
+
+def in_percent(axis: Axis) -> None:
+    """Label shares of 1 in percents, with ticks where these are exact."""
+    axis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 5, 10]))
+    axis.set_major_formatter(lambda share, _: f"{100 * share:.4g}%")
+
+
+def interval(values: Sequence[float]) -> tuple[float, float, float]:
+    """Mean of shares of 1 and the ends of its 95 % interval, which no figure draws past 0 or 1."""
+    mean, half = mean_ci(values)
+    return mean, *np.clip([mean - half, mean + half], min(mean, 0), max(mean, 1))
+
+
+def dots(axes: Axes, runs: pd.DataFrame, column: str) -> None:
+    """A row a `method`: each run's share of 1 a dot, a diamond and a bar its mean and interval."""
+    names, jitter = list(dict.fromkeys(runs["method"])), np.random.default_rng(0)
+    for row, (color, name) in enumerate(zip(cycle(PALETTE), names, strict=False)):
+        values = runs[column][runs["method"] == name]
+        places = row + jitter.uniform(-0.15, 0.15, len(values))
+        axes.scatter(values, places, s=24, color=color, alpha=0.6, linewidths=0)
+        mean, low, high = interval(values)
+        axes.errorbar(mean, row, xerr=[[mean - low], [high - mean]], fmt="D", ms=5, color=INK,
+                      capsize=3)  # fmt: skip
+    axes.set_yticks(range(len(names)), names)
+    axes.set_ylim(len(names) - 0.5, -0.5)
+    in_percent(axes.xaxis)
+
+
+def dot_panels(panels: Mapping[str, tuple[pd.DataFrame, str]], line: float = np.nan) -> Figure:
+    """Dots of runs in a column side by side, by title; a dotted line, say, at chance."""
+    methods = max(runs.method.nunique() for runs, _ in panels.values())
+    figure, axes = plt.subplots(
+        1, len(panels), squeeze=False, sharey=True, figsize=(7.4, 0.8 + 0.45 * methods),
+        sharex=len({column for _, column in panels.values()}) == 1,
+    )  # fmt: skip
+    for ax, (title, (runs, column)) in zip(axes[0], panels.items(), strict=True):
+        dots(ax, runs, column)
+        ax.axvline(line, **DOTTED)
+        ax.set_title(title, fontsize=10)
+    return figure
+
+
+def accuracy_dots(runs: pd.DataFrame, line: float = np.nan) -> Figure:
+    """Test accuracy at the last step, run by run."""
+    figure = dot_panels({"": (runs, "last")}, line)
+    figure.supxlabel("test accuracy", fontsize=10)
+    return figure
+
+
+def curves(
+    axes: Axes, lines: Mapping[str, tuple[Any, Any]], colors: Sequence[str] = PALETTE[1:], **style
+) -> None:
+    """Lines by name, (x, y): y (points,) or, thin lines and their mean thick, (runs, points)."""
+    for color, (name, (x, y)) in zip(cycle(colors), lines.items(), strict=False):
+        y = np.asarray(y)
+        if y.ndim == 2:
+            axes.plot(x, y.T, color=color, linewidth=0.7, alpha=0.45)
+            axes.plot(x, y.mean(0), color=color, linewidth=2.2, label=name)
+        else:
+            axes.plot(x, y, color=color, label=name, **style)
+
+
+def tile(images: Tensor, columns: int, gap: int = 2) -> np.ndarray:
+    """One picture of many: images (N, 3, S, S) uint8 → (height, width, 3), white between them."""
+    count, _, side, _ = images.shape
+    rows = max(-(-count // columns), 1)
+    step = side + gap
+    canvas = np.full((rows * step - gap, columns * step - gap, 3), 255, dtype=np.uint8)
+    for i, image in enumerate(images.permute(0, 2, 3, 1).cpu().numpy()):
+        top, left = i // columns * step, i % columns * step
+        canvas[top : top + side, left : left + side] = image
+    return canvas
+
+
+def show_images(axes: Axes, images: Tensor, columns: int, titles: Sequence[str] = ()) -> None:
+    """Images (N, 3, S, S) uint8 in a grid; `titles`, where given, one a row, at the left."""
+    picture = tile(images, columns)
+    step = images.shape[-1] + 2
+    axes.imshow(picture)
+    axes.set_xticks([])
+    axes.set_yticks([(i + 0.5) * step for i in range(len(titles))], titles)
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+
+
+def image_grid(images: Tensor, columns: int = 10, titles: Sequence[str] = ()) -> Figure:
+    """A figure of images (N, 3, S, S) uint8, as `show_images` has them."""
+    rows = -(-len(images) // columns)
+    figure, axes = plt.subplots(figsize=(7.2, 7.2 * rows / columns))
+    show_images(axes, images, columns, titles)
+    return figure
+
+
+def image_row(
+    axes: Axes, images: Tensor, captions: Sequence[str] = (), colors: Sequence[str] = (INK,)
+) -> None:
+    """Images (N, 3, S, S) uint8 side by side, each with a caption below in one of the colors."""
+    show_images(axes, images, max(len(images), 1))
+    side = images.shape[-1]
+    for i, (color, text) in enumerate(zip(cycle(colors), captions, strict=False)):
+        axes.text(i * (side + 2) + side / 2, side + 1, text, color=color, ha="center", va="top",
+                  fontsize=8)  # fmt: skip
+
+
+def animation(frames: Sequence[np.ndarray], alt: str, milliseconds: int) -> Image:
+    """Frames (height, width, 3) uint8 as an animated GIF; the last one stays longer.
+
+    All share one palette, in which the few pixels of marks count as much as the ground.
+    """
+    chosen = [frames[0], frames[len(frames) // 2], frames[-1]]
+    height, width, _ = frames[0].shape
+    for color in ("white", INK, GENERATED, *CLASS_COLORS):
+        mark = 255 * np.array(mpl.colors.to_rgb(color))
+        chosen.append(np.full((height // 12, width, 3), mark.round(), dtype=np.uint8))
+    palette = Picture.fromarray(np.concatenate(chosen)).quantize(48, dither=0)
+    first, *others = (Picture.fromarray(f).quantize(palette=palette, dither=0) for f in frames)
+    buffer = io.BytesIO()
+    first.save(buffer, format="GIF", save_all=True, append_images=others, loop=0, optimize=True,
+               duration=[milliseconds] * len(others) + [2500])  # fmt: skip
+    return Image(data=buffer.getvalue(), format="gif", alt=alt)

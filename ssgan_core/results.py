@@ -1,4 +1,8 @@
-"""What a run leaves behind: `metrics.json` with its provenance, intervals and tables."""
+"""What a run leaves behind: `metrics.json` with its provenance; many runs as one tidy frame.
+
+A frame has a row a run: `method`, `seed`, `last`, `best`, `last_raw`, `steps`, `minutes`, `probe`
+and `validation` as far as they are known, and of recorded runs where they come from.
+"""
 
 import dataclasses
 import hashlib
@@ -7,7 +11,7 @@ import platform
 import shutil
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from importlib import metadata
@@ -15,6 +19,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
+import pandas as pd
 import torch
 from scipy import stats
 
@@ -23,6 +28,7 @@ from ssgan_core.paths import project_root, whole_file
 from ssgan_core.settings import Settings
 
 PACKAGES = ("torch", "torchvision", "nvidia-dali-cuda120", "numpy", "scikit-learn")
+ACCURACIES = {"test accuracy": "last", "linear probe": "probe"}
 
 
 @dataclasses.dataclass
@@ -166,12 +172,107 @@ def format_ci(values: Sequence[float], digits: int = 1) -> str:
     return f"{text} %" if np.isnan(half) else f"{text} ± {100 * half:.{digits}f} %"
 
 
-def paired_gain(values: Sequence[float], others: Sequence[float]) -> tuple[str, str]:
-    """What accuracies gain over others of the same draws, and what that allows to say.
+def tidy(values: Mapping[str, Mapping[str, Sequence]], seed: int) -> pd.DataFrame:
+    """One row a run of values by method, column and run, as `metrics.json` holds them.
 
-    The mean difference in points with its 95 % interval, `+2.1 ± 1.4 points`, and a sentence.
+    Columns are `method`, `seed` (run i has `seed + i`) and those of the values, of which `last`,
+    the test accuracy at the last step, has to be there.
     """
-    mean, half = mean_ci(100 * (np.asarray(values) - np.asarray(others)))
+    return pd.DataFrame(
+        {"method": method, "seed": seed + i} | {name: runs[i] for name, runs in columns.items()}
+        for method, columns in values.items()
+        for i in range(len(columns["last"]))
+    )
+
+
+def read_recorded(
+    folder: Path, then: Callable[[Mapping[str, Any]], str] = lambda metrics: ""
+) -> pd.DataFrame:
+    """One row for each training that a `metrics.json` below a folder tells of, by their paths.
+
+    Columns are the settings (`seed` that of this repetition), `method`, its values (`last`,
+    `best`, `minutes` of training, …), where it comes from: `data`, `device`, `git`, `finished`,
+    and a `remark` that somebody has added to the file. No such folder, or an empty one, gives an
+    empty frame. A training of which `then` says what has changed since is another method, whose
+    name tells it: `ssgan (small_first 0.85)`.
+
+    Raises
+    ------
+    InputError
+        A file is not the metrics of `ssgan_core.train` or `ssgan_core.train_digits`.
+    """
+    rows = []
+    for path in sorted(folder.rglob("metrics.json")):
+        try:
+            metrics = json.loads(path.read_text(encoding="utf-8"))
+            origin = {name: metrics[name] for name in ("device", "git", "finished")}
+            origin |= {"data": metrics["data"]["name"], "remark": metrics.get("remark", "")}
+            changed = f" ({words})" if (words := then(metrics)) else ""
+            runs = tidy(metrics["values"], metrics["settings"]["seed"])
+            runs["method"] += changed
+            rows += [metrics["settings"] | run | origin for run in runs.to_dict("records")]
+        except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
+            raise InputError(
+                f"{path} is no record of a training ({type(error).__name__}: {error}); it is "
+                "what ssgan_core.train and ssgan_core.train_digits write"
+            ) from error
+    return pd.DataFrame(rows)
+
+
+def interval_table(
+    runs: pd.DataFrame,
+    by: Sequence[str] = ("method",),
+    against: str | None = None,
+    columns: Mapping[str, str] = ACCURACIES,
+) -> pd.DataFrame:
+    """Means with their 95 % intervals over the runs that agree in the columns `by`, in percent.
+
+    `columns` are title → column; one that no run has is left out. Beside the first stands what it
+    gains over the method `against` in runs that agree in the seed and the rest of `by`; last
+    comes the number of runs.
+    """
+    shown = {t: c for t, c in columns.items() if c in runs and runs[c].notna().any()}
+    rows = []
+    for key, group in runs.groupby(list(by), sort=False):
+        here = dict(zip(by, key, strict=True))
+        found = {title: group[column].dropna() for title, column in shown.items()}
+        cells = {title: format_ci(v) if len(v) else "–" for title, v in found.items()}
+        if against:
+            others = runs
+            for name, value in (here | {"method": against}).items():
+                others = others[others[name] == value]
+            first, column = next(iter(shown.items()))
+            told = "–" if here["method"] == against else gain(group, others, column)[0]
+            cells = {first: cells[first], f"against {against}": told} | cells
+        rows.append(here | cells | {"runs": len(group)})
+    return pd.DataFrame(rows).set_index(list(by))
+
+
+def origin_table(runs: pd.DataFrame, by: Sequence[str] = ("method",)) -> pd.DataFrame:
+    """What recorded runs that agree in the columns `by` took, on average, and where they ran."""
+    groups = runs.groupby(list(by), sort=False)
+    return pd.DataFrame(
+        {
+            "steps a run": groups.steps.mean().map("{:,.0f}".format),
+            "minutes a run": groups.minutes.mean().map("{:.0f}".format),
+            "device": groups.device.agg(lambda names: "; ".join(names.unique())),
+            "commit": groups.git.agg(lambda names: ", ".join(names.str[:7].unique())),
+            "date": groups.finished.max().str[:10],
+        }
+    )
+
+
+def gain(runs: pd.DataFrame, others: pd.DataFrame, column: str = "last") -> tuple[str, str]:
+    """What runs gain over others of the same seeds, and what that allows to say.
+
+    The mean difference of a column in points with its 95 % interval, `+2.1 ± 1.4 points`, and a
+    sentence; a dash where they share no seed.
+    """
+    pair = [rows.set_index("seed")[column] for rows in (runs, others)]
+    both = pd.concat(pair, axis=1, join="inner").to_numpy(dtype=float)
+    if not len(both):
+        return "–", "No two runs have the same labels."
+    mean, half = mean_ci(100 * (both[:, 0] - both[:, 1]))
     if np.isnan(half):
         return f"{mean:+.1f} points", "One draw has no spread: this is an anecdote, not a result."
     if abs(mean) <= half:
@@ -179,6 +280,31 @@ def paired_gain(values: Sequence[float], others: Sequence[float]) -> tuple[str, 
     else:
         verdict = "The interval excludes zero."
     return f"{round(mean, 1) + 0.0:+.1f} ± {half:.1f} points", verdict  # + 0.0: never -0.0
+
+
+def in_words(runs: pd.DataFrame | None, pairs: Mapping[str, tuple[str, str]]) -> dict[str, str]:
+    """What a text says of an experiment: key → words, "not recorded" where there are no runs.
+
+    For every method in `pairs` its mean accuracy, under its name; draw by draw, by their seeds,
+    its accuracies (`draws-…`) and linear probes (`probes-…`); its mean `steps-…`. For every pair,
+    name → (method, other), what the first gains over the other (`gain-…`) and its `verdict-…`.
+    """
+    if runs is None:
+        runs = pd.DataFrame(columns=["method", "seed", "last", "steps"])
+    methods = dict.fromkeys(method for pair in pairs.values() for method in pair)
+    rows = {method: runs[runs.method == method].sort_values("seed") for method in methods}
+    words = {}
+    for method, own in rows.items():
+        told = {
+            method: format_ci(own["last"]) if len(own) else "",
+            f"draws-{method}": ", ".join(f"{100 * value:.1f} %" for value in own["last"]),
+            f"probes-{method}": ", ".join(f"{100 * v:.1f} %" for v in own.get("probe", ())),
+            f"steps-{method}": f"{own.steps.mean():,.0f}" if len(own) and "steps" in own else "",
+        }
+        words |= {key: text or "not recorded" for key, text in told.items()}
+    for key, (method, other) in pairs.items():
+        words[f"gain-{key}"], words[f"verdict-{key}"] = gain(rows[method], rows[other])
+    return words
 
 
 def _plain(value: Any) -> Any:

@@ -1,9 +1,17 @@
-"""How tables come onto a page."""
+"""How tables and figures come onto a page."""
 
+import io
+
+import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
+import pytest
+import torch
+from matplotlib.collections import PathCollection
+from PIL import Image
 
 from ssgan_core.digits.settings import DigitsSettings
-from ssgan_core.plots import use_style
+from ssgan_core.plots import accuracy_dots, animation, interval, tile, use_style
 
 
 def test_the_meaning_of_a_parameter_is_shown_to_its_end() -> None:
@@ -13,3 +21,42 @@ def test_the_meaning_of_a_parameter_is_shown_to_its_end() -> None:
     meanings = [field.description for field in DigitsSettings.model_fields.values()]
     assert max(map(len, meanings)) > 50
     assert all(f"<td>{meaning}</td>" in page for meaning in meanings)
+
+
+def test_no_interval_is_drawn_past_zero_or_one():
+    mean, low, high = interval([0.8, 1.0, 1.0])
+    assert mean == pytest.approx(2.8 / 3) and low < 0.8 and high == 1
+    assert interval([0.0, 0.1])[1] == 0
+    assert interval([0.7])[0] == 0.7 and np.isnan(interval([0.7])[1:]).all()
+
+
+def test_a_row_of_dots_stands_beside_the_name_of_its_method():
+    runs = pd.DataFrame({"method": ["z", "z", "a"], "last": [0.6, 0.8, 0.9]})
+    (axes,) = accuracy_dots(runs, line=0.5).axes
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["z", "a"]
+    first, second = (
+        np.array(drawn.get_offsets())
+        for drawn in axes.collections
+        if isinstance(drawn, PathCollection)
+    )
+    assert first[:, 0].tolist() == [0.6, 0.8] and first[:, 1].round().tolist() == [0, 0]
+    assert second[:, 0].tolist() == [0.9] and second[:, 1].round().tolist() == [1]
+    plt.close("all")
+
+
+def test_images_lie_row_by_row_and_none_are_an_empty_picture():
+    images = torch.arange(3, dtype=torch.uint8)[:, None, None, None].expand(3, 3, 4, 4)
+    picture = tile(images, columns=2)
+    assert picture.shape == (10, 10, 3)
+    assert (picture[0, 0] == 0).all() and (picture[0, 6] == 1).all() and (picture[6, 0] == 2).all()
+    assert (picture[4:6] == 255).all() and (picture[6:, 6:] == 255).all()
+    assert (tile(images[:0], columns=1) == 255).all()
+
+
+def test_an_animation_keeps_the_order_and_the_rare_colors_of_its_frames():
+    frames = [np.full((24, 24, 3), level, dtype=np.uint8) for level in (250, 150, 50)]
+    frames[1][3, 3] = (214, 47, 75)  # a generated point
+    picture = Image.open(io.BytesIO(animation(frames, "x", 100).data))
+    assert picture.n_frames == 3
+    picture.seek(1)
+    assert np.abs(np.asarray(picture.convert("RGB"))[3, 3] - np.array([214, 47, 75])).max() < 30

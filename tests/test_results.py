@@ -14,8 +14,8 @@ from ssgan_core import results
 from ssgan_core.results import (
     Run,
     format_ci,
+    gain,
     mean_ci,
-    paired_gain,
     provenance,
     wilson_ci,
     write_json,
@@ -106,18 +106,25 @@ def test_wilson_interval_stays_inside_zero_and_one():
     assert 0.6 < low < 0.8 and high == 1.0
 
 
+def runs(accuracies, **options):
+    return pd.DataFrame({"seed": range(len(accuracies)), "last": accuracies}, **options)
+
+
 def test_a_paired_gain_is_told_with_its_interval_and_what_it_allows_to_say():
-    clear = paired_gain([0.80, 0.82, 0.81], [0.70, 0.71, 0.72])
+    others = runs([0.70, 0.71, 0.72])
+    clear = gain(runs([0.80, 0.82, 0.81]), others)
     assert clear == ("+10.0 ± 2.5 points", "The interval excludes zero.")
-    text, verdict = paired_gain([0.80, 0.60, 0.75], [0.70, 0.71, 0.72])
+    text, verdict = gain(runs([0.80, 0.60, 0.75]), others)
     assert text.startswith("+0.7 ± ") and "contains zero" in verdict
-    text, verdict = paired_gain([0.7], [0.8])
+    text, verdict = gain(runs([0.7]), runs([0.8]))
     assert text == "-10.0 points" and "anecdote" in verdict
 
 
-def test_series_are_paired_by_place_not_by_label():
-    values = pd.Series([0.8, 0.9], index=["a", "a"]), pd.Series([0.7, 0.7], index=["b", "b"])
-    assert paired_gain(*values)[0].startswith("+15.0 ± ")
+def test_runs_are_paired_by_seed_not_by_label_or_place():
+    mine, others = runs([0.8, 0.9], index=["a", "a"]), runs([0.7, 0.7], index=["b", "b"])
+    assert gain(mine, others)[0].startswith("+15.0 ± ")
+    mine, others = runs([0.6, 0.9], index=["a", "a"]), runs([0.5, 0.8], index=["b", "b"])
+    assert gain(mine, others[::-1])[0] == "+10.0 ± 0.0 points"
 
 
 def test_the_commit_is_named_and_marked_where_the_code_has_changed(tmp_path, monkeypatch):

@@ -131,8 +131,8 @@ class RecordedResults(SphinxDirective):
     """Table of the experiments recorded on real data: mean test accuracy at the last step."""
 
     def run(self) -> list[nodes.Node]:
-        from ssgan_core.recorded import read_recorded
-        from ssgan_core.results import format_ci
+        from ssgan_core.results import interval_table, read_recorded
+        from ssgan_core.ssgan.recipes import settings_then
 
         shelf = Path(self.env.srcdir) / "book/recorded"
         self.env.note_reread()  # runs may have come that Sphinx does not know of
@@ -140,13 +140,13 @@ class RecordedResults(SphinxDirective):
         for name, experiment in tomllib.loads(
             (shelf / "experiments.toml").read_text(encoding="utf-8")
         ).items():
-            runs = read_recorded(shelf / name)
+            runs = read_recorded(shelf / name, settings_then)
             if runs.empty or "data" not in experiment:  # without: drawn pets
                 continue
             about = experiment["about"]
-            for method, group in runs.groupby("method", sort=False):
-                accuracy, devices = format_ci(group["last"]), "; ".join(group.device.unique())
-                rows.append([about, method, accuracy, str(len(group)), devices])
+            for method, told in interval_table(runs).iterrows():
+                devices = "; ".join(runs.device[runs.method == method].unique())
+                rows.append([about, method, told["test accuracy"], str(told.runs), devices])
                 about = ""  # once for all methods
         rows = rows or [["nothing has been recorded for this version of the book", *[""] * 4]]
         return [_table(rows, ["experiment", "method", "test accuracy", "runs", "device"])]

@@ -5,11 +5,11 @@ from collections.abc import Mapping, Sequence
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from ssgan_core.plots import CLASS_COLORS, INK
-from ssgan_core.ssgan.figures import PALETTE
+from ssgan_core.plots import CLASS_COLORS, PALETTE, show_images
 
 WAITING, COMPUTING = CLASS_COLORS[1], CLASS_COLORS[0]
 NOTHING = (226, 231, 236)  # where a loader gave no image
@@ -21,10 +21,7 @@ def stage_bars(costs: Mapping[int, pd.DataFrame]) -> Figure:
         len(costs), 1, figsize=(7.4, 0.7 + 1.15 * len(costs)), sharex=True, squeeze=False
     )
     for axes, (size, frame) in zip(panels[:, 0], costs.items(), strict=True):
-        left = np.zeros(frame.shape[1])
-        for color, (stage, values) in zip(PALETTE, frame.iterrows(), strict=False):
-            axes.barh(frame.columns, values, left=left, color=color, label=stage, height=0.65)
-            left += values.to_numpy()
+        frame.T.plot.barh(stacked=True, ax=axes, color=PALETTE, width=0.65, legend=False)
         axes.set_title(f"to {size} pixels", loc="left")
         axes.invert_yaxis()
     panels[-1, 0].set_xlabel("milliseconds a photo, one thread")
@@ -42,12 +39,10 @@ def rate_bars(frame: pd.DataFrame, limits: Mapping[str, Mapping[int, float]]) ->
     )
     for axes, size in zip(panels[:, 0], sizes, strict=True):
         rows = frame[frame["size"] == size]
-        rates = rows["images a second"]
-        axes.barh(rows["loader"], rates, color=COMPUTING, height=0.65)
-        for place, rate in enumerate(rates):
-            axes.annotate(f" {rate:,}", (rate, place), va="center", fontsize=9)
-        for k, (name, values) in enumerate(limits.items()):
-            color, side = (("#d62f4b", "right"), ("#7d5ba6", "left"))[k]
+        bars = axes.barh(rows["loader"], rows["images a second"], color=COMPUTING, height=0.65)
+        axes.bar_label(bars, fmt="{:,.0f}", padding=3, fontsize=9)
+        places = ((PALETTE[3], "right"), (PALETTE[5], "left"))
+        for (color, side), (name, values) in zip(places, limits.items(), strict=True):
             axes.axvline(values[size], color=color, linestyle="--", linewidth=1.2)
             axes.annotate(f" {name} ", (values[size], -0.7), color=color, fontsize=9, ha=side)
         axes.set(xscale="log", ylim=(ways - 0.5, -1.3))
@@ -61,47 +56,30 @@ def timeline(traces: Mapping[str, pd.DataFrame]) -> Figure:
     """Waiting for images and computing through the same number of steps, a lane a loader."""
     figure, axes = plt.subplots(figsize=(7.4, 0.9 + 0.62 * len(traces)))
     for lane, times in enumerate(traces.values()):
-        for start, end, color in (
-            ("ready", "done", COMPUTING),
-            ("asked", "ready", WAITING),
-        ):
-            spans = list(zip(times[start], times[end] - times[start], strict=True))
-            axes.broken_barh(spans, (lane - 0.32, 0.64), color=color, linewidth=0)
+        for start, end, color in (("asked", "ready", WAITING), ("ready", "done", COMPUTING)):
+            axes.barh(lane, times[end] - times[start], 0.64, left=times[start], color=color)
         axes.vlines(times["done"], lane - 0.32, lane + 0.32, color="white", linewidth=0.8)
-        axes.annotate(f" {times['done'].iloc[-1]:.2f} s", (times["done"].iloc[-1], lane),
-                      va="center", fontsize=9, color=INK)  # fmt: skip
-    end = max(times["done"].iloc[-1] for times in traces.values())
+        end = times["done"].iloc[-1]
+        axes.annotate(f" {end:.2f} s", (end, lane), va="center", fontsize=9)
     axes.set_yticks(range(len(traces)), list(traces))
-    axes.set(xlabel="seconds", xlim=(0, 1.13 * end), ylim=(len(traces) - 0.5, -0.5))
-    for color, name in ((WAITING, "waiting for images"), (COMPUTING, "training step")):
-        axes.barh(0, 0, color=color, label=name)
-    figure.legend(loc="outside upper center", ncols=2, fontsize=9)
+    axes.set(xlabel="seconds", ylim=(len(traces) - 0.5, -0.5))
+    axes.margins(x=0.13)
+    axes.set_xlim(0, None)
+    kinds = axes.containers[:2]
+    figure.legend(kinds, ("waiting for images", "training step"), loc="outside upper center",
+                  ncols=2, fontsize=9)  # fmt: skip
     return figure
 
 
 def strips(rows: Mapping[str, Sequence[Tensor | None]], titles: Sequence[str]) -> Figure:
     """Rows of images (3, S, S) uint8, one a loader, with a title over each column; None: none."""
     figure, axes = plt.subplots(figsize=(7.4, 1.3 + 0.62 * len(rows)))
-    side = max(len(image[0]) for images in rows.values() for image in images if image is not None)
-    step = side + 8
-    canvas = np.empty((len(rows) * step, len(titles) * step, 3), dtype=np.uint8)
-    canvas[:] = NOTHING
-    for i, images in enumerate(rows.values()):
-        for j, image in enumerate(images):
-            if image is not None:
-                place = (slice(i * step + 4, i * step + 4 + side),
-                         slice(j * step + 4, j * step + 4 + side))  # fmt: skip
-                canvas[place] = image.permute(1, 2, 0).numpy()
-    axes.imshow(canvas)
-    axes.set_yticks([(i + 0.5) * step for i in range(len(rows))], list(rows))
-    axes.set_xticks(
-        [(j + 0.5) * step for j in range(len(titles))],
-        titles,
-        fontsize=9,
-        rotation=35,
-        ha="left",
-        rotation_mode="anchor",
-    )
-    axes.tick_params(length=0, labeltop=True, labelbottom=False)
-    axes.spines[:].set_visible(False)
+    images = [image for row in rows.values() for image in row]
+    shape = next(image.shape for image in images if image is not None)
+    nothing = torch.tensor(NOTHING, dtype=torch.uint8)[:, None, None].expand(shape)
+    images = torch.stack([nothing if image is None else image for image in images])
+    show_images(axes, images, len(titles), list(rows))
+    places = (np.arange(len(titles)) + 0.5) * (shape[-1] + 2)
+    axes.set_xticks(places, titles, fontsize=9, rotation=35, ha="left", rotation_mode="anchor")
+    axes.tick_params(labeltop=True, labelbottom=False)
     return figure

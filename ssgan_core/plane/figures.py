@@ -1,6 +1,5 @@
 """Figures of the chapters in the plane: decision maps, generated points, animations, dots."""
 
-import io
 from collections.abc import Callable, Mapping, Sequence
 
 import matplotlib.pyplot as plt
@@ -9,13 +8,12 @@ import pandas as pd
 import torch
 from IPython.display import Image
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
-from PIL import Image as Picture
 from torch import Tensor
 
-from ssgan_core.plots import CLASS_COLORS, GENERATED, INK
-from ssgan_core.results import mean_ci
+from ssgan_core.plots import CLASS_COLORS, GENERATED, INK, animation, dot_panels
 
 LIMIT = 1.6
 POINT = "#6f7983"  # a darker gray than elsewhere, to be seen on a colored ground
@@ -111,66 +109,26 @@ def animate(
     alt: str,
     milliseconds: int = 350,
 ) -> Image:
-    """Snapshots of several runs side by side as an animated GIF; the last frame stays longer."""
-    count = min(len(story) for story in stories.values())
+    """Snapshots of several runs side by side as an animated GIF."""
     columns = len(stories)
-    figure, axes = plt.subplots(
-        1, columns, figsize=(1.95 * columns, 2.35), squeeze=False, layout="none"
-    )
+    figure = Figure(figsize=(1.95 * columns, 2.35), dpi=84, layout="none")
+    axes = figure.subplots(1, columns, squeeze=False)[0]
     figure.subplots_adjust(left=0.01, right=0.99, bottom=0.01, top=0.84, wspace=0.05)
-    frames = []
-    for at in range(count):
-        for ax, (name, story) in zip(axes[0], stories.items(), strict=True):
+    canvas, frames = FigureCanvasAgg(figure), []
+    for moment in zip(*stories.values(), strict=False):
+        for ax, name, item in zip(axes, stories, moment, strict=True):
             ax.clear()
-            draw(ax, story[at])
+            draw(ax, item)
             ax.set_title(name, fontsize=10)
-        figure.suptitle(f"step {next(iter(stories.values()))[at]['step']:,}", fontsize=10)
-        buffer = io.BytesIO()
-        figure.savefig(buffer, format="png", dpi=84)
-        frames.append(Picture.open(buffer).convert("RGB"))
-    plt.close(figure)
-    palette = _palette(frames)
-    pictures = [frame.quantize(palette=palette, dither=0) for frame in frames]
-    buffer = io.BytesIO()
-    duration = [milliseconds] * (count - 1) + [2500]
-    pictures[0].save(buffer, format="GIF", save_all=True, append_images=pictures[1:],
-                     duration=duration, loop=0, optimize=True)  # fmt: skip
-    return Image(data=buffer.getvalue(), format="gif", alt=alt)
+        figure.suptitle(f"step {moment[0]['step']:,}", fontsize=10)
+        canvas.draw()
+        frames.append(np.array(canvas.buffer_rgba())[..., :3])
+    return animation(frames, alt, milliseconds)
 
 
-def _palette(frames: Sequence[Picture.Image], colors: int = 32) -> Picture.Image:
-    """One palette for all frames, in which the few pixels of points count as much as the ground."""
-    width, height = frames[0].size
-    strip = height // 12
-    chosen = [frames[0], frames[len(frames) // 2], frames[-1]]
-    marks = ["white", GENERATED, INK, POINT, *CLASS_COLORS]
-    sheet = Picture.new("RGB", (width, height * len(chosen) + strip * len(marks)), "white")
-    for at, frame in enumerate(chosen):
-        sheet.paste(frame, (0, height * at))
-    for at, mark in enumerate(marks):
-        sheet.paste(mark, (0, height * len(chosen) + strip * at, width, sheet.height))
-    return sheet.quantize(colors, dither=0)
-
-
-def plot_dots(frame: pd.DataFrame, by: str = "labels", title: str = "{} labels a ring") -> Figure:
-    """Every run as a dot, the mean with its 95% interval as a bar; one panel for each `by`."""
-    groups = list(dict.fromkeys(frame[by]))
-    methods = list(dict.fromkeys(frame.method))
-    figure, axes = plt.subplots(
-        1, len(groups), sharey=True, squeeze=False,
-        figsize=(7.4, 0.8 + 0.42 * len(methods)),
-    )  # fmt: skip
-    random = np.random.default_rng(0)
-    for ax, group in zip(axes[0], groups, strict=True):
-        for place, method in enumerate(methods):
-            chosen = frame[(frame[by] == group) & (frame.method == method)].accuracy.to_numpy()
-            height = place + random.uniform(-0.18, 0.18, len(chosen))
-            ax.scatter(100 * chosen, height, s=14, color=CLASS_COLORS[0], alpha=0.45, linewidths=0)
-            mean, half = mean_ci(chosen)
-            ax.errorbar(100 * mean, place, xerr=100 * half, fmt="D", ms=5, color=INK, capsize=3)
-        ax.axvline(99, color=GENERATED, lw=0.8, ls=":")
-        ax.set(title=title.format(group), xlim=(min(45, 100 * frame.accuracy.min() - 2), 102),
-               yticks=range(len(methods)), yticklabels=methods)  # fmt: skip
-    axes[0, 0].invert_yaxis()
-    figure.supxlabel("test accuracy, %", fontsize=10)
+def plot_dots(runs: pd.DataFrame, title: str = "{} labels a ring") -> Figure:
+    """Accuracy of every run and its mean by method, a panel a number of labels; a line at 99 %."""
+    panels = runs.groupby("labels", sort=False)
+    figure = dot_panels({title.format(n): (group, "accuracy") for n, group in panels}, line=0.99)
+    figure.supxlabel("test accuracy", fontsize=10)
     return figure

@@ -15,7 +15,7 @@ from ssgan_core.paths import whole_file
 from ssgan_core.plane.points import PlaneData, draw_many
 from ssgan_core.plane.settings import Recipe
 from ssgan_core.plane.training import Density, Trained, train
-from ssgan_core.results import format_ci
+from ssgan_core.results import interval_table
 
 GOAL = 0.99
 
@@ -99,12 +99,12 @@ def coverage(points: Tensor, density: Density, data: PlaneData, sectors: int = 2
 
 def table(frame: pd.DataFrame) -> pd.DataFrame:
     """Mean accuracy with its 95% interval and draws that reach the goal, by method and labels."""
-    cells = {}
-    for (method, labels), group in frame.groupby(["method", "labels"], sort=False):
-        reached = f"{(group.accuracy >= GOAL).sum()} of {len(group)}"
-        cells[method, labels] = f"{format_ci(group.accuracy)}  ({reached})"
-    series = pd.Series(cells)
-    return series.unstack(sort=False).rename_axis(index="method", columns="labels a class")
+    by = ["method", "labels"]
+    means = interval_table(frame, by, columns={"mean": "accuracy"})["mean"]
+    reached = frame.groupby(by, sort=False).accuracy.agg(
+        lambda values: f"  ({(values >= GOAL).sum()} of {len(values)})"
+    )
+    return (means + reached).unstack(sort=False).rename_axis(columns="labels a class")
 
 
 def sign_test(frame: pd.DataFrame, method: str, other: str, labels: int) -> dict:

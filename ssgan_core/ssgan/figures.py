@@ -1,113 +1,52 @@
 """Figures of the chapters on photographs."""
 
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import torch
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MultipleLocator
 from torch import Tensor
 
-from ssgan_core.plots import CLASS_COLORS, INK, in_percent
-from ssgan_core.results import mean_ci
+from ssgan_core import plots
+from ssgan_core.ssgan.analysis import calibration_error, honest_calibration_error, reliability
 from ssgan_core.ssgan.fit import Fit
 
-PALETTE = (
-    "#6b7680",
-    "#2a6fbb",
-    "#f08a24",
-    "#d62f4b",
-    "#3a9a6b",
-    "#7d5ba6",
-    "#8c5a3c",
-    "#14919b",
-    "#d977b0",
-    "#9a9a2e",
-)
-
-
-def tile(images: Tensor, columns: int, gap: int = 2) -> np.ndarray:
-    """One picture of many: images (N, 3, S, S) uint8 → (height, width, 3), white between them."""
-    count, _, side, _ = images.shape
-    rows = -(-count // columns)
-    step = side + gap
-    canvas = np.full((rows * step - gap, columns * step - gap, 3), 255, dtype=np.uint8)
-    for i, image in enumerate(images.permute(0, 2, 3, 1).cpu().numpy()):
-        top, left = i // columns * step, i % columns * step
-        canvas[top : top + side, left : left + side] = image
-    return canvas
-
-
-def image_grid(images: Tensor, columns: int = 10, titles: Sequence[str] = ()) -> Figure:
-    """Images (N, 3, S, S) uint8 in a grid; `titles`, where given, one a row, at the left."""
-    picture = tile(images, columns)
-    width = 7.2
-    figure, axes = plt.subplots(figsize=(width, width * picture.shape[0] / picture.shape[1]))
-    axes.imshow(picture)
-    axes.set(xticks=[], yticks=[])
-    axes.spines[:].set_visible(False)
-    if titles:
-        side = images.shape[-1]
-        axes.set_yticks([i * (side + 2) + side / 2 for i in range(len(titles))], titles)
-        axes.tick_params(length=0)
-    return figure
+NOT_TERMS = ("step", "epoch", "seconds", "validation", "variety", "D(real)", "D(fake)")
 
 
 def labeled_grid(images: Tensor, labels: np.ndarray, classes: Sequence[str], each: int) -> Figure:
-    """The first images of each class, a row of panels a class: images (N, 3, S, S) uint8."""
+    """The first images of each class, a panel a class: images (N, 3, S, S) uint8."""
     figure, panels = plt.subplots(len(classes), 1, figsize=(7.2, 1.55 * len(classes)))
-    for k, (name, axes) in enumerate(zip(classes, np.atleast_1d(panels), strict=True)):
-        axes.imshow(tile(images[np.flatnonzero(labels == k)[: 2 * each]], each))
-        axes.set(xticks=[], yticks=[])
-        axes.set_ylabel(name, color=CLASS_COLORS[k % 2], fontweight="bold")
-        axes.spines[:].set_visible(False)
+    for k, (name, axes) in enumerate(zip(classes, panels, strict=True)):
+        plots.show_images(axes, images[np.flatnonzero(labels == k)[: 2 * each]], each)
+        axes.set_ylabel(name, color=plots.CLASS_COLORS[k % 2], fontweight="bold")
     return figure
 
 
-def training_curves(fits: Mapping[str, Sequence[Fit]]) -> Figure:
-    """Labeled loss and validation accuracy through training: a line a draw, thick their mean."""
-    figure, (left, right) = plt.subplots(1, 2, figsize=(7.6, 3.2))
-    for color, (name, runs) in zip(PALETTE, fits.items(), strict=False):
-        for axes, term in ((left, "labeled"), (right, "validation")):
-            values = np.array([run.history[term] for run in runs])
-            progress = runs[0].history["step"] / runs[0].history["step"].max()
-            _runs_and_mean(axes, progress, values, color, name)
-    left.set(title="labeled loss", xlabel="share of training", ylim=(0, None))
-    right.set(title="validation accuracy", xlabel="share of training")
-    right.axhline(0.5, color=INK, linewidth=0.8, linestyle=":")
-    in_percent(right.yaxis)
-    names = right.get_legend_handles_labels()
-    figure.legend(*names, loc="outside upper center", ncols=3, fontsize=9)
-    return figure
+def training_curves(runs: pd.DataFrame, names: Sequence[str] = ()) -> Figure:
+    """Validation accuracy through training and, where runs tell it, the labeled loss at its left.
 
-
-def _runs_and_mean(axes: Axes, x, values: np.ndarray, color: str, name: str) -> None:
-    """Values (runs, points): a thin line a run, a thick one for their mean."""
-    axes.plot(x, values.T, color=color, linewidth=0.7, alpha=0.45)
-    axes.plot(x, values.mean(0), color=color, linewidth=2.2, label=name)
-
-
-def recorded_curves(runs: pd.DataFrame, names: Sequence[str] = ()) -> Figure:
-    """Validation accuracy through recorded trainings: a line a run, thick their mean.
-
-    `runs` as `read_recorded` gives them: its columns `method` and `validation`, a list a run.
-    Methods in `names` have the colors that figures of these names in this order give them.
+    Columns `validation` and `labeled` hold a list a run: thin its line, thick the mean of a
+    method's. Methods have the colors of their places in `names`, and after it.
     """
-    figure, axes = plt.subplots(figsize=(7.2, 3.4))
-    order = dict.fromkeys([*names, *runs["method"]])
-    for color, name in zip(PALETTE, order, strict=False):
-        values = np.array(runs.loc[runs["method"] == name, "validation"].tolist())
-        if len(values):
-            along = np.arange(1, values.shape[1] + 1) / values.shape[1]
-            _runs_and_mean(axes, along, values, color, name)
-    axes.axhline(0.5, color=INK, linewidth=0.8, linestyle=":")
-    axes.set(xlabel="share of training", ylabel="validation accuracy", xlim=(0, 1))
-    axes.yaxis.set_major_locator(MultipleLocator(0.05))
-    axes.yaxis.set_major_formatter("{x:.0%}")
-    figure.legend(loc="outside upper center", ncols=3, fontsize=9)
+    colors = dict(zip(dict.fromkeys([*names, *runs["method"]]), cycle(plots.PALETTE), strict=False))
+    shown = [name for name in colors if name in set(runs["method"])]
+    titles = {"labeled": "labeled loss", "validation": "validation accuracy"}
+    terms = [term for term in titles if term in runs]
+    figure, panels = plt.subplots(1, len(terms), squeeze=False, figsize=(7.6, 3.3))
+    for axes, term in zip(panels[0], terms, strict=True):
+        values = {name: np.array(runs[term][runs["method"] == name].tolist()) for name in shown}
+        lines = {n: (np.arange(1, v.shape[1] + 1) / v.shape[1], v) for n, v in values.items()}
+        plots.curves(axes, lines, [colors[name] for name in shown])
+        axes.set(title=titles[term], xlabel="share of training", xlim=(0, 1))
+    panels[0, 0].set_ylim(0 if "labeled" in terms else None, None)
+    axes.axhline(0.5, **plots.DOTTED)
+    plots.in_percent(axes.yaxis)
+    names = axes.get_legend_handles_labels()
+    figure.legend(*names, loc="outside upper center", ncols=3, fontsize=9)
     return figure
 
 
@@ -116,66 +55,29 @@ def curve_beside_figures(
 ) -> Figure:
     """Accuracy through one training, and what others report: name → (epoch, accuracy)."""
     figure, axes = plt.subplots(figsize=(7.2, 3.2))
-    axes.plot(epochs, accuracy, color=PALETTE[1], marker=".", linewidth=1.8, label="validation")
-    for color, (name, (epoch, value)) in zip(PALETTE[2:], published.items(), strict=False):
-        axes.plot(epoch, value, "X", color=color, markersize=10, label=f"{name}: {value:.1%}")
-    axes.axhline(0.5, color=INK, linewidth=0.8, linestyle=":")
+    plots.curves(axes, {"validation": (epochs, accuracy)}, marker=".")
+    marks = {f"{name}: {value:.1%}": (epoch, value) for name, (epoch, value) in published.items()}
+    plots.curves(axes, marks, plots.PALETTE[2:], marker="X", markersize=10, linestyle="")
+    axes.axhline(0.5, **plots.DOTTED)
     axes.set(xlabel="epoch", ylabel="accuracy", xlim=(0, None))
-    axes.yaxis.set_major_formatter("{x:.0%}")
+    plots.in_percent(axes.yaxis)
     axes.legend(loc="lower right", fontsize=9)
-    return figure
-
-
-def accuracy_dots(
-    fits: Mapping[str, Sequence[Fit]], published: Mapping[str, float] | None = None
-) -> Figure:
-    """Test accuracy: each draw a dot, their mean with its 95 % interval, chance as a line.
-
-    `published` adds figures of others as dashed lines, name → accuracy.
-    """
-    figure, axes = plt.subplots(figsize=(7.2, 0.9 + 0.55 * len(fits)))
-    for row, (color, (_, runs)) in enumerate(zip(PALETTE, fits.items(), strict=False)):
-        values = [run.test["last"] for run in runs]
-        mean, half = mean_ci(values)
-        axes.errorbar(mean, row, xerr=0 if np.isnan(half) else half, color=color, capsize=4,
-                      marker="|", markersize=16, linewidth=2)  # fmt: skip
-        axes.scatter(values, np.full(len(values), row), color=color, s=42, alpha=0.6, zorder=3)
-    axes.axvline(0.5, color=INK, linewidth=0.8, linestyle=":")
-    for name, value in (published or {}).items():
-        axes.axvline(value, color="#7d5ba6", linewidth=1.2, linestyle="--")
-        axes.annotate(f" {name}", (value, -0.45), color="#7d5ba6", fontsize=8, va="bottom")
-    axes.set_yticks(range(len(fits)), list(fits))
-    axes.set(ylim=(len(fits) - 0.5, -0.6), xlabel="test accuracy, last epoch")
-    in_percent(axes.xaxis)
     return figure
 
 
 def adversarial_curves(run: Fit) -> Figure:
     """Loss terms and D on real and generated images through one training of a GAN."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(7.6, 3.1))
-    history = run.history
-    terms = [
-        term
-        for term in (
-            "labeled",
-            "real",
-            "fake",
-            "generator",
-            "consistency",
-            "contrast",
-            "rotation",
-            "entropy",
-        )
-        if term in history
-    ]
-    for term, color in zip(terms, PALETTE, strict=False):
-        left.plot(history["step"], history[term], label=term, color=color)
+    history = run.history.set_index("step")
+    terms = [term for term in history if term not in NOT_TERMS]
+    plots.curves(left, {term: (history.index, history[term]) for term in terms}, plots.PALETTE)
     left.set(title="loss terms", xlabel="step", ylim=(0, None))
-    left.legend(fontsize=9)
-    right.plot(history["step"], history["D(real)"], color=CLASS_COLORS[0], label="D(real)")
-    right.plot(history["step"], history["D(fake)"], color="#d62f4b", label="D(generated)")
+    output = {"D(real)": history["D(real)"], "D(generated)": history["D(fake)"]}
+    output = {name: (history.index, values) for name, values in output.items()}
+    plots.curves(right, output, (plots.CLASS_COLORS[0], plots.GENERATED))
     right.set(title="discriminator's output", xlabel="step", ylim=(0, 1))
-    right.legend(fontsize=9)
+    for axes in (left, right):
+        axes.legend(fontsize=9)
     return figure
 
 
@@ -183,8 +85,8 @@ def generated_rounds(run: Fit, each: int = 10, rows: int = 5) -> Figure:
     """The same noise through training: a row for each of some rounds, first to last."""
     steps = list(run.samples)
     shown = [steps[i] for i in np.unique(np.linspace(0, len(steps) - 1, rows).round().astype(int))]
-    images = [image for step in shown for image in run.samples[step][:each]]
-    return image_grid(torch.stack(images), each, [f"step {step}" for step in shown])
+    images = torch.cat([run.samples[step][:each] for step in shown])
+    return plots.image_grid(images, each, [f"step {step}" for step in shown])
 
 
 def confident_mistakes(
@@ -198,32 +100,75 @@ def confident_mistakes(
 
     images (N, 3, S, S) uint8 with their probabilities (N, K) and true classes (N,).
     """
-    confidence, wrong = probabilities.max(1), probabilities.argmax(1) != labels
+    confidence, guesses = probabilities.max(1), probabilities.argmax(1)
     figure, panels = plt.subplots(2, 1, figsize=(7.6, 2.9))
-    for axes, chosen, name in zip(panels, (wrong, ~wrong), ("wrong", "right"), strict=True):
+    kinds = (("wrong", guesses != labels, plots.WRONG), ("right", guesses == labels, plots.RIGHT))
+    for axes, (name, chosen, color) in zip(panels, kinds, strict=True):
         order = np.flatnonzero(chosen)[np.argsort(-confidence[chosen])][:each]
+        captions = [f"{classes[guesses[i]]} {confidence[i]:.0%}" for i in order]
+        plots.image_row(axes, images[order], captions, [color])
         axes.set_ylabel(name)
-        if len(order):
-            _predictions(axes, images[order], probabilities[order], labels[order], classes)
     return figure
 
 
-def _predictions(
-    axes: Axes, images: Tensor, probabilities: np.ndarray, labels: np.ndarray, classes
-) -> None:
-    """Images (N, 3, S, S) in one row, each with the predicted class and its probability."""
-    axes.imshow(tile(images, len(images), gap=4))
-    side = images.shape[-1] + 4
-    for i, (row, label) in enumerate(zip(probabilities, labels, strict=True)):
-        guess = int(row.argmax())
-        axes.text(
-            i * side + side / 2 - 2,
-            side + 1,
-            f"{classes[guess]} {row[guess]:.0%}",
-            ha="center",
-            va="top",
-            fontsize=8,
-            color="#2c7a52" if guess == label else "#d62f4b",
-        )
-    axes.set(xticks=[], yticks=[])
-    axes.spines[:].set_visible(False)
+def statistics_dots(runs: pd.DataFrame) -> Figure:
+    """One panel a column of `compare_statistics`: each draw a dot, their mean and its interval.
+
+    `runs` have a row a draw and `method`, which names the statistics.
+    """
+    columns = [column for column in runs if column not in ("method", "seed")]
+    figure = plots.dot_panels({column: (runs, column) for column in columns})
+    for axes, column in zip(figure.axes, columns, strict=True):
+        axes.locator_params(axis="x", nbins=3)
+        if column == "D":
+            axes.set_xlim(-0.05, 1.05)
+            axes.xaxis.set_major_formatter("{x:.1f}")
+    return figure
+
+
+def reliability_diagram(fits: Mapping[str, Sequence[Fit]], labels: np.ndarray) -> Figure:
+    """Accuracy against confidence, and the calibration error of each draw, recipe by recipe.
+
+    Left: all draws of a recipe together, points as large as their share of the images; on the
+    diagonal confidence is earned. Right: a dot a draw, their mean and its interval; the gray tick
+    is what chance alone would give probabilities that are true. The recipes' names are the legend
+    of both.
+    """
+    figure, (left, right) = plt.subplots(1, 2, figsize=(7.6, 3.4), width_ratios=(1.15, 1))
+    said = [(name, run.probabilities) for name, runs in fits.items() for run in runs]
+    errors = [{"method": n, "error": calibration_error(p, labels)} for n, p in said]
+    plots.dots(right, pd.DataFrame(errors), "error")
+    chance = 1 / said[0][1].shape[1]
+    left.plot([chance, 1], [chance, 1], **plots.DOTTED)
+    names = right.get_yticklabels()
+    for row, (color, runs) in enumerate(zip(cycle(plots.PALETTE), fits.values(), strict=False)):
+        together = np.concatenate([run.probabilities for run in runs])
+        bins = reliability(together, np.tile(labels, len(runs)))
+        left.plot(bins["confidence"], bins["accuracy"], color=color, linewidth=1.4)
+        left.scatter(bins["confidence"], bins["accuracy"], 6 + 300 * bins["share"], color=color,
+                     alpha=0.6, linewidths=0)  # fmt: skip
+        honest = np.mean([honest_calibration_error(run.probabilities) for run in runs])
+        right.plot([honest] * 2, [row - 0.25, row + 0.25], color=plots.UNLABELED, linewidth=1.6)
+        names[row].set(color=color, fontweight="bold")
+    left.set(xlabel="confidence", ylabel="accuracy", xlim=(chance - 0.02, 1.02))
+    right.set(xlabel="calibration error", xlim=(0, None))
+    for axis in (left.xaxis, left.yaxis):
+        plots.in_percent(axis)
+    return figure
+
+
+def occlusion_rows(
+    images: Tensor, maps: Tensor, titles: Sequence[str], colors: Sequence[str]
+) -> Figure:
+    """Images (N, 3, S, S) uint8 above their occlusion maps (N, S, S), each on its own scale.
+
+    Red places speak for the class of the title, blue ones against it.
+    """
+    figure, (above, below) = plt.subplots(2, 1, figsize=(7.6, 2.4))
+    plots.image_row(above, images, titles, colors)
+    falls = maps / maps.abs().amax((1, 2), keepdim=True).clamp(min=1e-9)
+    heat = torch.from_numpy(plt.colormaps["RdBu_r"](0.5 + 0.5 * falls.numpy())[..., :3])
+    gray = images.float().mean(1, keepdim=True) / 255
+    mixed = 0.75 * heat.permute(0, 3, 1, 2) + 0.125 * gray + 0.125
+    plots.image_row(below, (255 * mixed).byte())
+    return figure

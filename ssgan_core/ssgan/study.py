@@ -1,16 +1,18 @@
 """An experiment on photographs: its label draws, its trainings, its results."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import pandas as pd
 
 from ssgan_core.paths import resolve_path
 from ssgan_core.photos.labels import choose_labeled, draw_labeled, read_labeled
 from ssgan_core.photos.photoset import PhotoSet
-from ssgan_core.results import Run, format_ci
+from ssgan_core.results import Run
 from ssgan_core.ssgan.fit import Fit, fit
 from ssgan_core.ssgan.recipes import find_recipe
 from ssgan_core.ssgan.settings import PhotoSettings
+
+TESTED = {"last epoch": "last", "best validation epoch": "best", "not averaged": "last_raw"}
 
 
 def label_draws(
@@ -59,22 +61,23 @@ def run_draws(
     return fits
 
 
-def compare(fits: dict[str, list[Fit]]) -> pd.DataFrame:
-    """Test accuracy of each recipe: mean over the draws with its 95 % interval."""
-    names = {"last": "last epoch", "best": "best validation epoch", "last_raw": "not averaged"}
-    rows = {
-        recipe: {title: format_ci([f.test[key] for f in runs]) for key, title in names.items()}
-        | {"draws": len(runs)}
-        for recipe, runs in fits.items()
-    }
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("recipe")
+def fit_runs(fits: Mapping[str, Sequence[Fit]]) -> pd.DataFrame:
+    """Trainings by recipe as a frame of runs, as `ssgan_core.results` has it.
+
+    `labeled` and `validation` hold the labeled loss and the validation accuracy, round by round.
+    """
+    return pd.DataFrame(
+        {"method": name, "seed": done.seed}
+        | done.test
+        | {"steps": done.history.step.iloc[-1], "minutes": done.history.seconds.iloc[-1] / 60}
+        | {term: done.history[term].tolist() for term in ("labeled", "validation")}
+        for name, runs in fits.items()
+        for done in runs
+    )
 
 
-def summary(fits: dict[str, list[Fit]]) -> dict[str, dict[str, list]]:
+def summary(runs: pd.DataFrame) -> dict[str, dict[str, list]]:
     """What `metrics.json` keeps of each recipe: a value a draw of each test accuracy, and the
     validation accuracies round by round."""
-    return {
-        name: {key: [f.test[key] for f in runs] for key in ("last", "best", "last_raw")}
-        | {"validation": [f.history.validation.tolist() for f in runs]}
-        for name, runs in fits.items()
-    }
+    kept = [*TESTED.values(), "validation"]
+    return {name: rows[kept].to_dict("list") for name, rows in runs.groupby("method", sort=False)}

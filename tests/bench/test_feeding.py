@@ -8,6 +8,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from ssgan_core.photos.schedule import Schedule
 
 from ssgan_core.bench import feeding
 from ssgan_core.bench.folders import folder_loader, open_with_pil, open_with_torchvision
@@ -15,7 +16,6 @@ from ssgan_core.bench.odd_files import odd_files, open_all, verdicts
 from ssgan_core.errors import InputError
 from ssgan_core.photos.files import scan
 from ssgan_core.photos.loader import Cached, Loader, decode_all, has_dali
-from ssgan_core.photos.schedule import Schedule
 
 needs_dali = pytest.mark.skipif(not has_dali(), reason="DALI exists for Linux only")
 FILES = odd_files()

@@ -13,16 +13,19 @@ import pytest
 from book import record
 from book.common import BuildError
 from ssgan_core.errors import InputError
-from ssgan_core.recorded import (
-    compare_recorded,
+from ssgan_core.plots import PALETTE
+from ssgan_core.results import (
+    format_ci,
+    gain,
     in_words,
+    interval_table,
+    mean_ci,
+    origin_table,
     read_recorded,
-    recorded_gain,
-    settings_then,
+    tidy,
 )
-from ssgan_core.results import format_ci, paired_gain
-from ssgan_core.ssgan.figures import PALETTE, curve_beside_figures, recorded_curves
-from ssgan_core.ssgan.recipes import find_recipe
+from ssgan_core.ssgan.figures import curve_beside_figures, training_curves
+from ssgan_core.ssgan.recipes import find_recipe, settings_then
 from ssgan_core.train import main as train
 from ssgan_core.train_digits import main as train_digits
 
@@ -63,7 +66,7 @@ def test_a_remark_in_a_record_comes_along(runs, tmp_path):
 
 def test_trainings_that_differ_in_seed_are_one_row(runs):
     frame = read_recorded(runs)
-    table = compare_recorded(frame, ["method", "steps"])
+    table = interval_table(frame, ["method", "steps"])
     assert table.index.tolist() == [("feature_matching", 20), ("supervised", 20)]
     assert table.runs.tolist() == [4, 4]
     accuracies = frame[frame.method == "supervised"]["last"]
@@ -74,14 +77,15 @@ def test_a_gain_compares_trainings_of_the_same_seeds(runs):
     frame = read_recorded(runs)
     gan, alone = (frame[frame.method == m] for m in ("feature_matching", "supervised"))
     shuffled = pd.concat([gan, alone.sample(frac=1, random_state=0)])
-    table = compare_recorded(shuffled, against="supervised")["against supervised"]
-    assert table["feature_matching"] == paired_gain(gan["last"], alone["last"])[0]
+    table = interval_table(shuffled, against="supervised")["against supervised"]
+    mean, half = mean_ci(100 * (gan["last"].to_numpy() - alone["last"].to_numpy()))
+    assert table["feature_matching"] == f"{mean:+.1f} ± {half:.1f} points"
     assert table["supervised"] == "–"
-    assert recorded_gain(gan, alone) == paired_gain(gan["last"], alone["last"])
-    assert recorded_gain(gan[:1], alone[1:])[0] == "–"
-    assert compare_recorded(frame, against="none")["against none"].tolist() == ["–", "–"]
+    assert gain(gan, alone)[0] == table["feature_matching"]
+    assert gain(gan[:1], alone[1:])[0] == "–"
+    assert interval_table(frame, against="none")["against none"].tolist() == ["–", "–"]
     twin = pd.concat([gan, gan.assign(method="twin")])
-    assert compare_recorded(twin, against="twin")["against twin"].tolist() == [
+    assert interval_table(twin, against="twin")["against twin"].tolist() == [
         "+0.0 ± 0.0 points",
         "–",
     ]
@@ -96,17 +100,27 @@ def test_a_text_tells_of_runs_draw_by_draw(runs):
     assert words["draws-supervised"] == ", ".join(f"{100 * v:.1f} %" for v in alone["last"])
     assert words["probes-supervised"] == ", ".join(["90.0 %"] * 4)
     gan = frame[frame.method == "feature_matching"]
-    assert (words["gain-gan"], words["verdict-gan"]) == recorded_gain(gan, alone)
+    assert (words["gain-gan"], words["verdict-gan"]) == gain(gan, alone)
     assert words["none"] == words["draws-none"] == words["steps-none"] == "not recorded"
     assert words["gain-no"] == "–" and words.keys() == in_words(None, pairs).keys()
 
 
+def test_a_gain_compares_runs_with_as_many_labels():
+    """Two budgets share their seeds; each is held against its own baseline."""
+    frame = pd.concat(
+        tidy({"gan": {"last": gan}, "alone": {"last": alone}}, 0).assign(labels=labels)
+        for labels, gan, alone in ((10, [0.7, 0.8], [0.6, 0.7]), (20, [0.9, 0.9], [0.7, 0.7]))
+    )
+    table = interval_table(frame, ("labels", "method"), against="alone")["against alone"]
+    assert table[10, "gan"].startswith("+10.0") and table[20, "gan"].startswith("+20.0")
+
+
 def test_steps_and_probes_stand_beside_the_accuracies(runs):
     frame = read_recorded(runs)
-    assert "linear probe" not in compare_recorded(frame)
-    assert set(compare_recorded(frame)["steps a run"]) == {"20"}
+    assert "linear probe" not in interval_table(frame)
+    assert set(origin_table(frame)["steps a run"]) == {"20"}
     frame["probe"] = frame["last"].where(frame.method == "supervised")
-    table = compare_recorded(frame)["linear probe"]
+    table = interval_table(frame)["linear probe"]
     assert table["feature_matching"] == "–"
     assert table["supervised"] == format_ci(frame[frame.method == "supervised"]["last"])
 
@@ -123,11 +137,11 @@ def test_recorded_curves_are_the_runs_and_their_mean():
     frame = pd.DataFrame(
         {"method": ["ssgan", "ssgan", "other"], "validation": [[0.5, 0.7], [0.6, 0.9], [0.4, 0.5]]}
     )
-    (axes,) = recorded_curves(frame).axes
+    (axes,) = training_curves(frame).axes
     *drawn, _chance = [list(line.get_ydata()) for line in axes.lines]
     assert drawn == [[0.5, 0.7], [0.6, 0.9], [0.55, 0.8], [0.4, 0.5], [0.4, 0.5]]
     assert list(axes.lines[0].get_xdata()) == [0.5, 1.0]
-    (named,) = recorded_curves(frame, ["other", "absent", "ssgan"]).axes
+    (named,) = training_curves(frame, ["other", "absent", "ssgan"]).axes
     assert [line.get_label() for line in named.lines if line.get_linewidth() > 2] == [
         "other",
         "ssgan",
@@ -158,7 +172,7 @@ def test_a_recipe_that_has_changed_since_is_another_method(tmp_path, capsys):
             **dict.fromkeys(("device", "git", "finished"), "here"),
         }
         (folder / "metrics.json").write_text(json.dumps(metrics))
-    table = compare_recorded(read_recorded(tmp_path))
+    table = interval_table(read_recorded(tmp_path, settings_then))
     assert table.index.tolist() == ["ssgan (small_first 0.85)", "ssgan"]
     assert table.runs.tolist() == [1, 1]
     define(

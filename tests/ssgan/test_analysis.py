@@ -19,7 +19,7 @@ from ssgan_core.ssgan.evaluate import real_batches, statistics_of
 from ssgan_core.ssgan.figures import confident_mistakes
 from ssgan_core.ssgan.fit import fit
 from ssgan_core.ssgan.recipes import find_recipe
-from ssgan_core.ssgan.study import summary
+from ssgan_core.ssgan.study import fit_runs, summary
 
 
 @pytest.fixture(scope="module")
@@ -137,7 +137,7 @@ def test_the_most_confident_mistakes_come_first():
 
 
 def test_the_summary_has_a_value_a_draw_under_the_names_that_the_bands_use(article):
-    values = summary({"article": [article, article]})["article"]
+    values = summary(fit_runs({"article": [article, article]}))["article"]
     assert values["last"] == [article.test["last"]] * 2
     assert set(values) == {"last", "best", "last_raw", "validation"}
     assert values["validation"][1] == article.history["validation"].tolist()

@@ -99,11 +99,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             with quiet():
                 label, probability = model.predict(data)
             print(f"{photo}: {label} {probability:.1%}")
-        except OSError as error:
-            print(f"error: {photo} cannot be read: {error.strerror}", file=sys.stderr)
-            failed = 1
-        except InputError as error:
-            print(f"error: {photo} {error}", file=sys.stderr)
+        except (OSError, InputError) as error:
+            fault = f"cannot be read: {error.strerror}" if isinstance(error, OSError) else error
+            print(f"error: {photo} {fault}", file=sys.stderr)
             failed = 1
     return failed
 

@@ -214,7 +214,7 @@ def _read_rows(file: str | Path) -> list[tuple[int, list[str]]]:
         raise InputError(f"The labeled set {file} cannot be read: {error.strerror}.") from error
     except ValueError as error:
         raise InputError(f"The labeled set {file} is not CSV in UTF-8 ({error}).") from error
-    whole = table.stack().groupby(level=0).sum().reindex(table.index, fill_value="")
+    whole = table.fillna("").sum(axis=1).astype(str)
     table.index += 1 + whole.str.count("\n").cumsum()  # a quoted field may go on in the next line
     lines = [
         (line, [field.strip() for field in row.dropna()])

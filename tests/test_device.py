@@ -8,8 +8,11 @@ from functools import partial
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
-from ssgan_core.device import EAGER, Captured, Hardware, captured, descend
+from ssgan_core import device
+from ssgan_core.device import EAGER, Captured, Hardware, captured, descend, share
 from ssgan_core.ssgan.recipes import Recipe, find_recipe
 from ssgan_core.ssgan.step import (
     Learner,
@@ -82,6 +85,18 @@ def test_a_stage_is_recorded_once_and_then_replayed():
 def test_without_a_gpu_a_step_stays_as_it_is():
     step = object()
     assert captured(step, torch.device("cpu")) is step
+
+
+@given(processes=st.integers(1, 6), each=st.integers(1, 9))
+def test_processes_share_a_batch_completely_disjointly_and_evenly(processes, each):
+    batch, shares = torch.arange(processes * each), []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(device, "world", lambda: processes)
+        for rank in range(processes):
+            patch.setattr(device, "rank", lambda rank=rank: rank)
+            shares.append(share(batch))
+    assert {len(part) for part in shares} == {each}
+    assert torch.equal(torch.cat(shares).sort().values, batch)
 
 
 def test_a_loss_moves_what_its_optimizer_holds_and_nothing_else():

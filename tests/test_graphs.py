@@ -5,7 +5,6 @@ from dataclasses import replace
 import pytest
 import torch
 
-from ssgan_core.bench.graphs import compare, main
 from ssgan_core.graphs import EAGER, Replayed, fast
 from ssgan_core.hardware import Hardware
 from ssgan_core.ssgan.recipes import Recipe, find_recipe
@@ -79,20 +78,3 @@ def test_without_a_gpu_a_step_stays_as_it_is():
     learner, given = small(find_recipe("supervised-augmented"), CPU), []
     step = fast(learner, lambda *all_of_it: given.extend(all_of_it) or {})
     assert step("images", "labels") == {} and given == [learner, "images", "labels"]
-
-
-def test_the_benchmark_times_every_stage_of_a_training():
-    table = compare(128, 8, 4, CPU, rounds=1, steps=1)
-    seen = list(zip(table.index, table["side"], table["generated images"], strict=True))
-    ours = [("ssgan-contrast", side, looks) for side in (64, 128) for looks in ("yes", "no")]
-    other = [("ssgan-minus-gan", side, "no") for side in (64, 128)]
-    assert seen == [*ours, *other]
-    ratio = table["one by one (ms)"] / table["from a graph (ms)"]
-    assert ratio.tolist() == pytest.approx(table["times"].tolist())
-
-
-def test_the_benchmark_says_that_it_needs_a_gpu(monkeypatch, capsys):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    monkeypatch.setattr("sys.argv", ["graphs_benchmark"])
-    assert main() == 2
-    assert "no CUDA GPU" in capsys.readouterr().err

@@ -7,7 +7,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from ssgan_core.bench import timing
 from ssgan_core.bench.step import random_batches
-from ssgan_core.bench.timing import Work, floors, race
+from ssgan_core.bench.timing import Work, race, roofline
 from ssgan_core.hardware import Hardware
 from ssgan_core.ssgan.recipes import ARTICLE
 from ssgan_core.ssgan.step import make_learner, ssgan_step
@@ -48,10 +48,10 @@ def test_backward_passes_are_counted_as_by_pytorch_itself():
     assert ours.operations == theirs.get_total_flops() > 1e6
 
 
-def test_floors_are_amounts_at_the_rates_of_the_machine(monkeypatch):
+def test_the_roofline_is_amounts_at_the_rates_of_the_machine(monkeypatch):
     monkeypatch.setattr(timing, "product_rate", lambda hardware: 1e9)
     monkeypatch.setattr(timing, "copy_rate", lambda device: 2e9)
-    table = floors(lambda: torch.ones(100, 100) @ torch.ones(100, 100), 0.004, CPU)
+    table = roofline(lambda: torch.ones(100, 100) @ torch.ones(100, 100), 0.004, CPU)
     assert table.loc["arithmetic", "ms a step"] == pytest.approx(2)
     assert table.loc["bytes", "ms a step"] == pytest.approx(1e3 * 120_000 / 2e9)
     assert table.loc["arithmetic", "share of ours"] == pytest.approx(0.5)

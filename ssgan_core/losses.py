@@ -10,6 +10,8 @@ Everything is computed in float32, whatever comes in.
 """
 
 import math
+from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -52,6 +54,14 @@ def labeled_loss(logits: Tensor, labels: Tensor) -> Tensor:
     """Cross-entropy of the K logits; labels (..., B), integers in 0..K-1."""
     log_p = logits.float().log_softmax(-1)
     return -log_p.gather(-1, labels.unsqueeze(-1)).squeeze(-1).mean(-1)
+
+
+def rotation_prediction(logits: Tensor, turns: Tensor) -> Tensor:
+    """Cross-entropy of predicting by how many quarter turns (..., B) each image was rotated.
+
+    Gidaris et al. 2018, arXiv:1803.07728, equation 2; logits (..., B, 4).
+    """
+    return labeled_loss(logits, turns)
 
 
 def conditional_entropy(logits: Tensor) -> Tensor:
@@ -150,3 +160,15 @@ def explicit_fake_loss(logits: Tensor) -> Tensor:
     """-E log p_generated on generated data with K+1 logits, of which the last is "generated"."""
     logits = logits.float()
     return softplus(log_z(logits[..., :-1]) - logits[..., -1]).mean(-1)
+
+
+class Form(NamedTuple):
+    """How "generated" is written into logits: outputs beside the K, and the two losses."""
+
+    extra: int
+    real: Callable[[Tensor], Tensor]
+    fake: Callable[[Tensor], Tensor]
+
+
+IMPLICIT = Form(0, real_loss, fake_loss)
+EXPLICIT = Form(1, explicit_real_loss, explicit_fake_loss)

@@ -12,11 +12,11 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from ssgan_core.checkpoint import load_checkpoint, save_checkpoint
 from ssgan_core.errors import InputError
+from ssgan_core.loop import load_checkpoint, save_checkpoint
 from ssgan_core.photos.decode import decode_photo, jpeg_fault, quiet, to_range
 from ssgan_core.photos.networks import ResNet18
-from ssgan_core.ssgan.evaluate import PhotoData
+from ssgan_core.photos.photoset import PhotoSet
 from ssgan_core.ssgan.fit import Fit
 
 KIND = "ssgan_core classifier, version 1"
@@ -48,7 +48,7 @@ class Model:
         return self.classes[index], probability.item()
 
 
-def save_model(path: Path, done: Fit, data: PhotoData) -> None:
+def save_model(path: Path, done: Fit, data: PhotoSet) -> None:
     """Write the network that `fit` judged last, weights and plain values only."""
     network, recipe = done.model, done.recipe
     save_checkpoint(
@@ -56,16 +56,10 @@ def save_model(path: Path, done: Fit, data: PhotoData) -> None:
         {
             "kind": KIND,
             "recipe": recipe.name,
-            "classes": list(data.photos.classes),
+            "classes": list(data.classes),
             "size": data.images.shape[-1],
             "pixel_range": list(recipe.pixel_range),
-            "network": {
-                "classes": network.fc.out_features,
-                "width": network.conv1.out_channels,
-                "stem": "imagenet" if isinstance(network.maxpool, nn.MaxPool2d) else "small",
-                "turns": network.turns is not None,
-                "projection": network.projection is not None,
-            },
+            "network": network.arguments,
             "weights": {name: value.cpu() for name, value in network.state_dict().items()},
         },
     )
@@ -105,11 +99,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             with quiet():
                 label, probability = model.predict(data)
             print(f"{photo}: {label} {probability:.1%}")
-        except OSError as error:
-            print(f"error: {photo} cannot be read: {error.strerror}", file=sys.stderr)
-            failed = 1
-        except InputError as error:
-            print(f"error: {photo} {error}", file=sys.stderr)
+        except (OSError, InputError) as error:
+            fault = f"cannot be read: {error.strerror}" if isinstance(error, OSError) else error
+            print(f"error: {photo} {fault}", file=sys.stderr)
             failed = 1
     return failed
 

@@ -18,7 +18,7 @@ class Settings(BaseModel):
 
     A subclass declares one field per parameter, with its range and a description, and
     `PROFILES`: the value that each profile gives to a parameter left at `None`.
-    `ENVIRONMENT` names variables that serve where neither a parameter nor a profile does.
+    `ENVIRONMENT` names the variables that serve where a folder is not given.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, protected_namespaces=())
@@ -31,6 +31,11 @@ class Settings(BaseModel):
     seed: int = Field(0, ge=0, lt=2**31, description="seed of every random choice")
 
     @classmethod
+    def defaults(cls, profile: str, given: dict[str, Any]) -> dict[str, Any]:
+        """What a profile gives to parameters left open; `given` are the others."""
+        return cls.PROFILES.get(profile, {})
+
+    @classmethod
     def resolve(cls, **parameters: Any) -> Self:
         """Settings from parameters, where `None` means "as the profile says".
 
@@ -40,19 +45,19 @@ class Settings(BaseModel):
             An unknown name, a wrong type or a value out of range; the message names the
             parameter and what it accepts.
         """
+        fields = cls.model_fields
         for name in parameters:
-            if name not in cls.model_fields:
-                raise InputError(cls._unknown(name))
-        given = {name: value for name, value in parameters.items() if value is not None}
-        profile = given.get("profile", "quick")
-        filled = dict(cls.PROFILES.get(profile, {})) if isinstance(profile, str) else {}
-        for name, variable in cls.ENVIRONMENT.items():
-            if name in cls.model_fields and os.environ.get(variable):
-                filled[name] = os.environ[variable]
+            if name not in fields:
+                close = difflib.get_close_matches(name, fields, n=1)
+                hint = f" (did you mean {close[0]!r}?)" if close else ""
+                raise InputError(f"unknown parameter {name!r}{hint}; accepted: {', '.join(fields)}")
+        folders = {name: os.environ.get(variable) for name, variable in cls.ENVIRONMENT.items()}
+        given = {name: value for name, value in folders.items() if value and name in fields}
+        given |= {name: value for name, value in parameters.items() if value is not None}
         try:
-            return cls(**(filled | given))
+            return cls(**cls.defaults(str(given.get("profile", "quick")), given) | given)
         except ValidationError as error:
-            raise InputError("; ".join(cls._explain(item) for item in error.errors())) from None
+            raise InputError("; ".join(_explain(cls, item) for item in error.errors())) from None
 
     @classmethod
     def from_parameters(cls, namespace: dict[str, Any]) -> Self:
@@ -83,25 +88,11 @@ class Settings(BaseModel):
     def _repr_html_(self) -> str:
         return self.table().to_html(na_rep="–", classes="settings")
 
-    @classmethod
-    def _unknown(cls, name: str) -> str:
-        known = list(cls.model_fields)
-        close = difflib.get_close_matches(name, known, n=1)
-        hint = f" (did you mean {close[0]!r}?)" if close else ""
-        return f"unknown parameter {name!r}{hint}; accepted: {', '.join(known)}"
 
-    @classmethod
-    def _explain(cls, item: dict[str, Any]) -> str:
-        name = str(item["loc"][0]) if item["loc"] else "settings"
-        if name not in cls.model_fields:
-            return item["msg"].removeprefix("Value error, ")
-        found = item.get("input")
-        if item["type"] == "missing":
-            return f"parameter {name!r} is missing; accepted: {_accepted(cls, name)}"
-        return (
-            f"parameter {name!r} is {found!r} ({type(found).__name__}); "
-            f"accepted: {_accepted(cls, name)}"
-        )
+def _explain(cls: type[Settings], item: dict[str, Any]) -> str:
+    name, found = item["loc"][0], item["input"]
+    kind, accepted = type(found).__name__, _accepted(cls, name)
+    return f"parameter {name!r} is {found!r} ({kind}); accepted: {accepted}"
 
 
 def _accepted(cls: type[Settings], name: str) -> str:
@@ -128,17 +119,9 @@ def _assigned_in_leading_cells(cells: list[str]) -> set[str]:
     for source in cells[1:]:  # IPython's history starts with an empty entry
         try:
             body = ast.parse(source).body
-        except SyntaxError:
+            for node in body:
+                ast.literal_eval(node.value)
+            names |= {target.id for node in body for target in node.targets}
+        except (SyntaxError, ValueError, AttributeError):  # more than constants given names
             break
-        if not all(isinstance(node, ast.Assign) and _is_literal(node.value) for node in body):
-            break
-        names |= {t.id for node in body for t in node.targets if isinstance(t, ast.Name)}
     return names
-
-
-def _is_literal(node: ast.expr) -> bool:
-    try:
-        ast.literal_eval(node)
-    except ValueError:
-        return False
-    return True

@@ -14,16 +14,17 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from ssgan_core.command_line import parse, run_command, tell
+from ssgan_core.device import keep_freed_memory, processes, rank, world
 from ssgan_core.errors import InputError
-from ssgan_core.parallel import processes, rank, world
-from ssgan_core.photos.generator import LADDERS
+from ssgan_core.photos.networks import LADDERS
+from ssgan_core.photos.photoset import load_photos
 from ssgan_core.predict import save_model
 from ssgan_core.results import Run, write_json
-from ssgan_core.ssgan.fit import Fit, fit
-from ssgan_core.ssgan.probe import linear_probe
+from ssgan_core.ssgan.evaluate import linear_probe
+from ssgan_core.ssgan.fit import Fit, fit, sample_file
 from ssgan_core.ssgan.recipes import ALL, Recipe, find_recipe
-from ssgan_core.ssgan.rounds import sample_file
-from ssgan_core.ssgan.study import PhotoSettings, SSGANSettings, load_photos
+from ssgan_core.ssgan.settings import PhotoSettings, SSGANSettings
+from ssgan_core.ssgan.study import label_draws
 
 
 class TrainSettings(PhotoSettings):
@@ -80,7 +81,7 @@ def train(settings: TrainSettings) -> Fit:
     recipe, folder = settings.chosen, Path(settings.out).expanduser().resolve()
     report = tell if rank() == 0 else lambda line: None
     photos = load_photos(settings, report)
-    data = photos.labeled(settings, draw=0, report=report)
+    (data,) = label_draws(settings, photos, report)
     run = Run.open("train", settings, photos.summary, folder=folder)
     checkpoint = folder / "checkpoint.pt"
     run.resumed = checkpoint.exists()
@@ -90,7 +91,7 @@ def train(settings: TrainSettings) -> Fit:
         **settings.limits,
         width=settings.width,
         generator_width=settings.generator_width,
-        rounds=settings.rounds,
+        evaluations=settings.evaluations,
         seed=settings.seed,
         checkpoint=checkpoint,
         pictures=folder / "samples",
@@ -123,6 +124,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     def call() -> None:
         settings = parse(TrainSettings, arguments, "ssgan_core.train")
+        keep_freed_memory()
         with processes():
             train(settings)
 

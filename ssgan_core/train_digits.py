@@ -38,15 +38,15 @@ def train_digits(settings: TrainDigitsSettings) -> dict[str, dict[str, list[floa
     values, history = {}, {}
     for recipe in (gan, alone):
         path = run.checkpoint(f"{settings.key}-{recipe.method}.pt")
-        done = train(digits, rows, recipe, settings.seed, path, looks=20, progress=tell)
-        minutes = done.seconds / 60 / settings.draws
+        done = train(digits, rows, recipe, settings.seed, path, evaluations=20, report=tell)
+        minutes = done.history.seconds.iloc[-1] / 60 / settings.draws
         values[recipe.method] = {
             "last": done.accuracy,
             "last_raw": done.last_accuracy,
             "steps": [recipe.steps] * settings.draws,
             "minutes": [minutes] * settings.draws,
         }
-        history[recipe.method] = done.history
+        history[recipe.method] = done.history.to_dict("records")
     write_json(folder / "history.json", history)
     run.finish(values)
     for method, accuracies in values.items():

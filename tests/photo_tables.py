@@ -8,7 +8,7 @@ import pandas as pd
 import torch
 
 from ssgan_core.photos.files import PhotoCollection
-from ssgan_core.ssgan.evaluate import PhotoData
+from ssgan_core.photos.photoset import PhotoSet
 
 REAL = Path(__file__).parents[2] / "shared" / "data" / "dogs-vs-cats-180"
 SETS = Path(__file__).parents[1] / "notebooks" / "labeled_sets"
@@ -50,4 +50,4 @@ def dark_and_bright(size=32, **splits):
     images += torch.as_tensor(labels * 100, dtype=torch.uint8)[:, None, None, None]
     split = np.repeat(list(splits), list(splits.values()))
     table = pd.DataFrame({"path": [f"{i}.jpg" for i in range(n)], "label": labels, "split": split})
-    return PhotoData(images, PhotoCollection(Path("."), table, ("dark", "bright"), "made up"))
+    return PhotoSet(Path("."), table, ("dark", "bright"), "made up", images=images)

@@ -11,6 +11,7 @@ import torch
 from ssgan_core.pets.collection import draw_pets
 from ssgan_core.photos.files import scan
 from ssgan_core.photos.labels import draw_labeled
+from ssgan_core.photos.photoset import load_photos
 from ssgan_core.photos.splits import split_photos
 from ssgan_core.predict import load_model
 from ssgan_core.predict import main as predict
@@ -18,12 +19,13 @@ from ssgan_core.results import Run
 from ssgan_core.ssgan import fit as fit_module
 from ssgan_core.ssgan import study as experiment
 from ssgan_core.ssgan.recipes import find_recipe
-from ssgan_core.ssgan.study import SSGANSettings, load_photos
+from ssgan_core.ssgan.settings import SSGANSettings
+from ssgan_core.ssgan.study import label_draws
 from ssgan_core.train import TrainSettings
 from ssgan_core.train import main as train
 
 TINY = shlex.split(
-    "--profile smoke --size 32 --width 8 --generator-width 16 --labels 10 --rounds 2"
+    "--profile smoke --size 32 --width 8 --generator-width 16 --labels 10 --evaluations 2"
 )
 
 
@@ -156,8 +158,8 @@ def test_the_csv_is_what_is_learned_from_and_an_overlap_is_refused(pets, tmp_pat
     chosen.write(mine)
     options = {"photos": str(pets), "size": 32, "labels": 10, "labeled_set": str(mine)}
     settings = TrainSettings.resolve(profile="smoke", **options)
-    data = load_photos(settings, print).labeled(settings, 0, print)
-    assert sorted(data.photos.table["path"][data.photos.rows("labeled")]) == sorted(chosen.paths)
+    (data,) = label_draws(settings, load_photos(settings, print), print)
+    assert sorted(data.table["path"][data.rows("labeled")]) == sorted(chosen.paths)
     assert sorted(chosen.paths) != sorted(draw_labeled(photos, 10, seed=0).paths)
 
     held_out = photos.table.query("split == 'test'").path.iloc[0]
@@ -172,7 +174,7 @@ def test_draws_are_the_same_for_every_recipe(pets, tmp_path, monkeypatch):
     seen = []
 
     def noted(recipe, data, *, seed, **others):
-        seen.append((seed, tuple(data.photos.rows("labeled"))))
+        seen.append((seed, tuple(data.rows("labeled"))))
 
     monkeypatch.setattr(experiment, "fit", noted)
     settings = SSGANSettings.resolve(
@@ -180,7 +182,8 @@ def test_draws_are_the_same_for_every_recipe(pets, tmp_path, monkeypatch):
     )
     photos = load_photos(settings, print)
     run = Run.open("t", settings, photos.summary, root=tmp_path)
+    draws = label_draws(settings, photos, print)
     for name in ("ssgan", "supervised"):
-        experiment.run_draws(name, settings, photos, run, print)
+        experiment.run_draws(name, settings, draws, run, print)
     assert seen[:3] == seen[3:] and [seed for seed, _ in seen[:3]] == [5, 6, 7]
     assert len({rows for _, rows in seen}) == 3

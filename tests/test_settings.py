@@ -5,6 +5,7 @@ from typing import ClassVar
 import pytest
 from pydantic import Field
 
+from ssgan_core.command_line import parse
 from ssgan_core.errors import InputError
 from ssgan_core.settings import Settings
 
@@ -52,6 +53,27 @@ def test_environment_serves_where_no_path_is_given(monkeypatch):
     monkeypatch.setenv("SSGAN_PHOTOS", "/from/environment")
     assert Example.resolve().photos == "/from/environment"
     assert Example.resolve(photos="/given").photos == "/given"
+
+
+def test_a_command_line_is_checked_like_parameters():
+    given = parse(Example, ["--steps", "7", "--rate=1", "--photos", "1"], "example")
+    assert (given.steps, given.rate, given.photos) == (7, 1.0, "1")
+    assert parse(Example, ["--steps", "None"], "example").steps == 20
+    for text in ("true", "2.0", "many", ""):
+        with pytest.raises(InputError, match="'steps' is .*; accepted: a whole number"):
+            parse(Example, ["--steps", text], "example")
+
+
+@pytest.mark.parametrize("text", ["a,b", "[x]", '{"a": 1}', '"q"', "true", "1e3"])
+def test_a_command_line_leaves_text_as_it_is(text):
+    assert parse(Example, ["--photos", text], "example").photos == text
+
+
+def test_no_other_variable_of_the_environment_is_read(monkeypatch):
+    for name in ("steps", "STEPS", "PHOTOS", "photos"):
+        monkeypatch.setenv(name, "7")
+    settings = parse(Example, [], "example")
+    assert (settings.steps, settings.photos) == (20, None)
 
 
 def test_unknown_names_of_the_leading_cells_are_found():

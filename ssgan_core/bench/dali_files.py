@@ -21,7 +21,6 @@ from ssgan_core.photos.dali import to_images, working_device
 from ssgan_core.photos.decode import AHEAD, cores
 
 READER = "reader"
-POLICIES = {policy.name.lower(): policy for policy in LastBatchPolicy}
 
 
 @pipeline_def
@@ -31,18 +30,12 @@ def file_pipeline(
     pixel_range: tuple[float, float] | None,
     device: str,
     shuffle: bool,
-    pad: bool,
-    shard_id: int,
-    num_shards: int,
 ):
     """Files of one folder a class → images, and labels in the order of the folders' names."""
     encoded, labels = fn.readers.file(
         name=READER,
         file_root=root,
         random_shuffle=shuffle,
-        pad_last_batch=pad,
-        shard_id=shard_id,
-        num_shards=num_shards,
         prefetch_queue_depth=AHEAD,
     )
     return to_images(encoded, size, pixel_range, device), labels
@@ -56,9 +49,6 @@ def file_loader(
     threads: int | None = None,
     shuffle: bool = False,
     last_batch: str = "partial",
-    shard_id: int = 0,
-    num_shards: int = 1,
-    seed: int = 0,
 ) -> DALIGenericIterator:
     """An iterator over `root`: each loop is an epoch of [{"images": …, "labels": …}].
 
@@ -73,18 +63,14 @@ def file_loader(
         pixel_range,
         device,
         shuffle,
-        num_shards > 1,
-        shard_id,
-        num_shards,
         batch_size=batch_size,
         num_threads=threads or cores(),
         device_id=torch.cuda.current_device() if device == "mixed" else None,
         prefetch_queue_depth=AHEAD,
-        seed=seed,
     )
     return DALIGenericIterator(
         pipeline,
         ["images", "labels"],
         reader_name=READER,
-        last_batch_policy=POLICIES[last_batch],
+        last_batch_policy=LastBatchPolicy[last_batch.upper()],
     )

@@ -1,12 +1,6 @@
-"""Speed of a digits training step against a plain fp32 loop of the same mathematics.
+"""Speed of a digits training step against a plain fp32 loop of the same mathematics."""
 
-python -m ssgan_core.bench.digits [folder that holds MNIST/raw]
-"""
-
-import contextlib
-import os
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import pairwise
 
 import pandas as pd
@@ -16,11 +10,12 @@ from torch.nn.functional import cross_entropy, softplus
 from torch.nn.utils.parametrizations import weight_norm
 from torch.profiler import ProfilerActivity
 
-from ssgan_core.bench.timing import floors, race
-from ssgan_core.digits.images import CLASSES, Digits, draw_labeled, load_digits
+from ssgan_core.bench.timing import race, roofline
+from ssgan_core.device import Hardware
+from ssgan_core.digits.images import CLASSES, Digits, draw_labeled
 from ssgan_core.digits.networks import SIZES, digits_pair
 from ssgan_core.digits.step import Recipe, draw_batch, train_step
-from ssgan_core.hardware import Hardware
+from ssgan_core.photos.decode import quiet
 
 
 class PlainGenerator(nn.Sequential):
@@ -115,8 +110,8 @@ def steps_to_time(digits: Digits, hardware: Hardware) -> dict[str, Callable[[], 
     return {"plain": plain_call, "ours": fast_call}
 
 
-def compare(digits: Digits, rounds: int = 10, steps: int = 20) -> pd.DataFrame:
-    """Steps a second of both, and their ratio; `race` says how they are timed."""
+def speeds(digits: Digits, rounds: int = 10, steps: int = 20) -> pd.DataFrame:
+    """Milliseconds a step and steps a second of both, and their ratio, by `race`."""
     best = race(steps_to_time(digits, Hardware.detect()), rounds, steps)
     frame = pd.DataFrame({"ms a step": pd.Series(best) * 1e3})
     frame["steps/s"] = 1e3 / frame["ms a step"]
@@ -124,23 +119,10 @@ def compare(digits: Digits, rounds: int = 10, steps: int = 20) -> pd.DataFrame:
     return frame
 
 
-def floors_of_ours(digits: Digits, milliseconds: float) -> pd.DataFrame:
-    """What of our step, which takes so many milliseconds, this machine cannot do faster."""
+def roofline_of_ours(digits: Digits, milliseconds: float) -> pd.DataFrame:
+    """The `roofline` of our step, which takes so many milliseconds."""
     hardware = Hardware.detect()
-    return floors(steps_to_time(digits, hardware)["ours"], milliseconds / 1e3, hardware)
-
-
-@contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """Send what native code writes to stderr nowhere: the profiler greets and complains there."""
-    kept = os.dup(2)
-    with open(os.devnull, "w") as nowhere:
-        os.dup2(nowhere.fileno(), 2)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
+    return roofline(steps_to_time(digits, hardware)["ours"], milliseconds / 1e3, hardware)
 
 
 def profile(digits: Digits, steps: int = 20, top: int = 12) -> pd.DataFrame:
@@ -157,12 +139,3 @@ def profile(digits: Digits, steps: int = 20, top: int = 12) -> pd.DataFrame:
     frame = pd.DataFrame(rows, columns=["operation", "ms a step", "calls a step"])
     frame["share"] = frame["ms a step"] / frame["ms a step"].sum()
     return frame.nlargest(top, "ms a step").set_index("operation")
-
-
-if __name__ == "__main__":
-    digits = load_digits(*sys.argv[1:2])
-    print(digits.name)
-    table = compare(digits)
-    print(table.round(2).to_string())
-    print(floors_of_ours(digits, table.loc["ours", "ms a step"]).round(3).to_string())
-    print(profile(digits).round(3).to_string())

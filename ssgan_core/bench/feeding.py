@@ -1,7 +1,7 @@
 """How long a training step waits for its images, by the way they are fed to it."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -10,14 +10,15 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from ssgan_core.hardware import Hardware
+from ssgan_core.bench.timing import synchronize
+from ssgan_core.device import Hardware
 from ssgan_core.photos.decode import decode_rows, to_range
-from ssgan_core.photos.generator import LADDERS
 from ssgan_core.photos.loader import Batch, Loader, PhotoStream, PixelRange, Source
+from ssgan_core.photos.networks import LADDERS
 from ssgan_core.settings import Settings
 from ssgan_core.ssgan.recipes import find_recipe
-from ssgan_core.ssgan.step import Learner, make_learner, set_schedule, ssgan_step
-from ssgan_core.ssgan.study import SSGANSettings
+from ssgan_core.ssgan.settings import SSGANSettings
+from ssgan_core.ssgan.step import Learner, make_learner, schedule, ssgan_step
 
 WARM_UP = 2  # steps before the clock starts: the first ones allocate
 LABELED = 100
@@ -68,8 +69,8 @@ class OnDemand(PhotoStream):
 def feed(source: Source, seed: int) -> Iterator[tuple[Batch, Batch]]:
     """Labeled and unlabeled batches of the book's recipe, side by side and without end."""
     recipe = find_recipe("ssgan")
-    rows = np.random.default_rng(seed).permutation(len(source.labels))
-    known = rows[np.asarray(source.labels)[rows] >= 0][:LABELED]
+    rows = np.random.default_rng(seed).permutation(len(source.targets))
+    known = rows[np.asarray(source.targets)[rows] >= 0][:LABELED]
     others = np.setdiff1d(rows, known)
     labeled = Loader(source, known, recipe.labeled_batch, shuffle=True, seed=seed)
     unlabeled = Loader(source, others, recipe.unlabeled_batch, shuffle=True, seed=seed)
@@ -83,26 +84,22 @@ def make_ssgan(settings: FeedingSettings, classes: int) -> Learner:
     return make_learner(find_recipe("ssgan"), settings.size, *widths, classes, Hardware.detect())
 
 
-def trace(
-    batches: Iterator[tuple[Batch, Batch]],
-    learner: Learner,
-    steps: int,
-    step: Callable[..., dict[str, Tensor]] = ssgan_step,
-) -> pd.DataFrame:
+def trace(batches: Iterator[tuple[Batch, Batch]], learner: Learner, steps: int) -> pd.DataFrame:
     """Train for so many steps, by the clock: seconds since the first of them, a row a step.
 
     `asked` for images, `ready`: they came, `done`: the step was computed (on a GPU too). Two
     steps before the clock starts are not shown.
     """
-    rows = []
+    rows = []  # no `race`: what is measured are the moments within one training, not its best
     for number in range(WARM_UP + steps):
-        set_schedule(learner, 1.0, number)  # whole images; generated ones as often as in training
+        stage = schedule(
+            learner, 1.0, number
+        )  # whole images; generated ones as often as in training
         asked = time.perf_counter()
         labeled, unlabeled = next(batches)
         ready = time.perf_counter()
-        step(learner, labeled.images, labeled.labels, unlabeled.images)
-        if learner.hardware.device.type == "cuda":
-            torch.cuda.synchronize()
+        ssgan_step(learner, stage, labeled.images, labeled.labels, unlabeled.images)
+        synchronize()
         rows.append((asked, ready, time.perf_counter()))
     frame = pd.DataFrame(rows[WARM_UP:], columns=["asked", "ready", "done"])
     return frame - frame["asked"].iloc[0]

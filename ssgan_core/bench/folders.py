@@ -12,7 +12,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 from torch.utils.data import DataLoader
@@ -53,17 +52,9 @@ def _open(path: str | Path, decode: Callable):
 OPENERS = {"pil": open_with_pil, "torchvision": open_with_torchvision}
 
 
-def transforms(size: int, pixel_range: tuple[float, float] | None = None) -> v2.Compose:
-    """Picture → resized with antialiasing: uint8 (3, S, S), or float32 in a range."""
-    steps = [v2.Resize((size, size), antialias=True), v2.ToImage()]
-    if pixel_range is not None:
-        low, high = pixel_range
-        scale = 1 / (high - low)
-        steps += [
-            v2.ToDtype(torch.float32, scale=True),
-            v2.Normalize([-low * scale] * 3, [scale] * 3),
-        ]
-    return v2.Compose([*steps, v2.ToPureTensor()])
+def transforms(size: int) -> v2.Compose:
+    """Picture → uint8 (3, S, S), resized with antialiasing."""
+    return v2.Compose([v2.Resize((size, size), antialias=True), v2.ToImage(), v2.ToPureTensor()])
 
 
 def folder_loader(
@@ -71,12 +62,11 @@ def folder_loader(
     size: int,
     batch_size: int,
     opener: str = "pil",
-    pixel_range: tuple[float, float] | None = None,
     workers: int = 0,
     shuffle: bool = False,
 ) -> DataLoader:
-    """Batches (images (B, 3, S, S), labels int64 (B,)) of a folder with one subfolder a class."""
-    data = ImageFolder(str(root), transforms(size, pixel_range), loader=OPENERS[opener])
+    """Batches (images uint8 (B, 3, S, S), labels int64 (B,)) of a folder, one subfolder a class."""
+    data = ImageFolder(str(root), transforms(size), loader=OPENERS[opener])
     return DataLoader(
         data,
         batch_size,

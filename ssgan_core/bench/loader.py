@@ -1,18 +1,14 @@
-"""Measure the loaders on your photos: `python -m ssgan_core.bench.loader PHOTOS --size 64 224`.
+"""Images a second of the ways to load photos.
 
 Every way to load delivers the same: shuffled batches of 64 as uint8, where training takes place (to
 float is a step on the device). Each runs in a process of its own, one after the other, with equally
-many threads or worker processes, over the same photos; after an epoch to warm up, the best of
-`--repeats` epochs counts.
+many threads or worker processes, over the same photos; after an epoch to warm up, the best counts.
 """
 
 from __future__ import annotations
 
-import argparse
 import resource
-import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
@@ -23,15 +19,17 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
+from PIL.Image import Image
 from torch import Tensor
 from torchvision.transforms.v2.functional import pil_to_tensor, resize
 
 from ssgan_core.bench.folders import folder_loader, pil_rgb, unpack
-from ssgan_core.errors import InputError
+from ssgan_core.bench.timing import race
 from ssgan_core.paths import resolve_path
-from ssgan_core.photos.decode import cores, decode_jpeg_rgb, jpeg_fault, quiet, to_range
+from ssgan_core.photos.decode import decode_jpeg_rgb, jpeg_fault, quiet, to_range
 from ssgan_core.photos.files import PhotoCollection, scan
-from ssgan_core.photos.loader import Loader, PhotoStream, choose_backend, decode_all, has_dali
+from ssgan_core.photos.loader import Loader, PhotoStream, has_dali
+from ssgan_core.photos.photoset import decode_all
 
 BATCH = 64
 SIZES = (64, 224)
@@ -73,7 +71,7 @@ def _epochs(
     else:
         backend = {BASE: "torchvision", DALI: "dali", DALI_CPU: "dali-cpu"}[way]
         source = PhotoStream(photos, size, backend, threads)
-    rows = np.arange(len(source.labels))
+    rows = np.arange(len(source.targets))
     return Loader(source, rows, BATCH, shuffle=True)
 
 
@@ -86,21 +84,20 @@ def _images(batch: Sequence) -> Tensor:
 def measure(
     way: str, photos: PhotoCollection, folder: Path, size: int, threads: int, repeats: int
 ) -> dict[str, object]:
-    """Images a second of the best epoch. `folder` holds the same photos, unpacked."""
+    """Images a second of the best epoch. `folder` holds the same photos, unpacked.
+
+    Photos that cannot be decoded are an InputError.
+    """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    best, count = float("inf"), 0
     with quiet(), torch_threads(threads):
         loader = _epochs(way, photos, folder, size, threads)
-        for number in range(1 + repeats):
-            began, count = time.perf_counter(), 0
+
+        def epoch() -> None:
             for batch in loader:
-                count += len(_images(batch).to(device))
-            if device.type == "cuda":
-                torch.cuda.synchronize()
-            if number > 0:  # the first epoch warms up
-                best = min(best, time.perf_counter() - began)
-        del loader  # ends its workers
-    return {"loader": way, "size": size, "images a second": round(count / best)}
+                _images(batch).to(device)
+
+        seconds = race({way: epoch}, repeats, 1)[way]
+    return {"loader": way, "size": size, "images a second": round(len(photos) / seconds)}
 
 
 def _measure_alone(way: str, *args) -> dict[str, object]:
@@ -122,18 +119,11 @@ def with_ratios(measured: Iterable[dict[str, object]]) -> pd.DataFrame:
     return frame
 
 
-def table(
-    root: str,
-    sizes: Sequence[int] = SIZES,
-    count: int | None = None,
-    threads: int | None = None,
-    repeats: int = 2,
+def rates(
+    root: str, sizes: Sequence[int], count: int | None, threads: int, repeats: int
 ) -> pd.DataFrame:
-    """Measure every way to load at every size, in processes of their own; one row each.
-
-    Photos that cannot be decoded are an error.
-    """
-    photos, threads = sample(scan(resolve_path(root)), count), threads or cores()
+    """`measure` every way to load at every size, in processes of their own; one row each."""
+    photos = sample(scan(resolve_path(root)), count)
     measured = []
     with tempfile.TemporaryDirectory() as folder:
         unpack(photos, np.arange(len(photos)), Path(folder))
@@ -151,36 +141,45 @@ def stages(photos: PhotoCollection, size: int, repeats: int = 3) -> pd.DataFrame
     DALI's stages are differences between pipelines that stop after each of them, on the CPU.
     """
     with torch_threads(1), quiet():
-        columns = {
+        seconds = {
             "PIL": _own_stages(photos, size, repeats, pil_rgb),
             "torchvision": _own_stages(photos, size, repeats, decode_jpeg_rgb),
         }
         if has_dali():
-            shared = {name: columns["torchvision"][name] for name in ("read", "check")}
-            columns["DALI"] = shared | _dali_stages(photos, size, repeats)
-    return pd.DataFrame(columns)
+            shared = {name: seconds["torchvision"][name] for name in ("read", "check")}
+            seconds["DALI"] = shared | _dali_stages(photos, size, repeats)
+    return 1000 * pd.DataFrame(seconds) / len(photos)
 
 
 def _own_stages(
     photos: PhotoCollection, size: int, repeats: int, decode: Callable
 ) -> dict[str, float]:
-    """The stages called one after the other, each on what the last one made of every photo."""
-    rows = range(len(photos))
-    times = {}
-    times["read"], data = _best(photos.read, rows, repeats)
-    times["check"], _ = _best(jpeg_fault, data, repeats)
-    times["decode"], images = _best(decode, data, repeats)
-    times["resize"], images = _best(
-        lambda image: resize(image, [size, size], antialias=True), images, repeats
-    )
-    times["to float"], _ = _best(
-        lambda image: to_range(image if isinstance(image, Tensor) else pil_to_tensor(image),
-                               PIXEL_RANGE), images, repeats,
-    )  # fmt: skip
-    return times
+    """Seconds of each stage for all photos, each on what the one before made of them."""
+
+    def shrink(image: Tensor | Image) -> Tensor | Image:
+        return resize(image, [size, size], antialias=True)
+
+    def to_float(image: Tensor | Image) -> Tensor:
+        return to_range(image if isinstance(image, Tensor) else pil_to_tensor(image), PIXEL_RANGE)
+
+    data = [photos.read(row) for row in range(len(photos))]
+    images = [decode(item) for item in data]
+    work = {
+        "read": (photos.read, range(len(photos))),
+        "check": (jpeg_fault, data),
+        "decode": (decode, data),
+        "resize": (shrink, images),
+        "to float": (to_float, [shrink(image) for image in images]),
+    }
+    calls = {
+        name: lambda step=step, items=items: [step(item) for item in items]
+        for name, (step, items) in work.items()
+    }
+    return race(calls, repeats, 1)
 
 
 def _dali_stages(photos: PhotoCollection, size: int, repeats: int) -> dict[str, float]:
+    """Seconds of each stage of a batch of all photos."""
     from nvidia.dali import fn, pipeline_def, types
 
     from ssgan_core.photos import dali
@@ -193,28 +192,14 @@ def _dali_stages(photos: PhotoCollection, size: int, repeats: int) -> dict[str, 
     }
 
     @pipeline_def(batch_size=len(data), num_threads=1, device_id=None, prefetch_queue_depth=1)
-    def some(count: int):
+    def first(count: int):
         result = fn.external_source(lambda: data, batch=True, dtype=types.UINT8, ndim=1)
         for step in list(steps.values())[:count]:
             result = step(result)
         return result
 
-    totals = [0.0]
-    for count in range(1, len(steps) + 1):
-        pipeline = some(count)
-        pipeline.run()
-        totals.append(_best(lambda _, run=pipeline.run: run(), [None], repeats)[0] / len(data))
-    return dict(zip(steps, np.diff(totals).clip(min=0), strict=True))
-
-
-def _best(step: Callable, inputs: Iterable, repeats: int) -> tuple[float, list]:
-    """Milliseconds an input of the best pass, and the outputs."""
-    best, outputs = float("inf"), []
-    for _ in range(repeats):
-        began = time.perf_counter()
-        outputs = [step(item) for item in inputs]
-        best = min(best, time.perf_counter() - began)
-    return 1000 * best / len(outputs), outputs
+    upto = race({name: first(1 + k).run for k, name in enumerate(steps)}, repeats, 1)
+    return dict(zip(steps, np.diff(list(upto.values()), prepend=0).clip(min=0), strict=True))
 
 
 @contextmanager
@@ -226,30 +211,3 @@ def torch_threads(threads: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m ssgan_core.bench.loader",
-        description="Measure the loaders on a folder of photos.",
-    )
-    parser.add_argument("photos", help="folder of photos")
-    parser.add_argument(
-        "--size", type=int, nargs="+", default=SIZES, help="side of the images (64 224)"
-    )
-    parser.add_argument("--count", type=int, help="photos an epoch (all)")
-    parser.add_argument("--threads", type=int, help="threads or workers of each (all cores)")
-    parser.add_argument("--repeats", type=int, default=2, help="epochs, the best counts (2)")
-    args = parser.parse_args()
-    try:
-        frame = table(args.photos, args.size, args.count, args.threads, args.repeats)
-    except InputError as error:
-        print(error, file=sys.stderr)
-        return 2
-    print(f"{args.photos}, {args.threads or cores()} threads; {choose_backend()[1]}")
-    print(frame.to_string(index=False))
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -83,13 +83,10 @@ def open_all(files: Iterable[OddFile], folder: Path, loader: str) -> dict[str, O
         path = folder / ("dog" if number else "cat") / file.name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(file.data)
-    ways: dict[str, Callable[[], dict[str, Callable[[], Tensor]]]] = {
-        "DALI": partial(_by_stream, folder, "dali"),
-        "torchvision": partial(_by_stream, folder, "torchvision"),
-        "PIL": partial(_by_folder, folder, OPENERS["pil"]),
-        "plain ImageFolder": partial(_by_folder, folder, None),
-    }
-    calls = ways[loader]()
+    if loader in ("DALI", "torchvision"):
+        calls = _by_stream(folder, loader.lower())
+    else:
+        calls = _by_folder(folder, OPENERS.get(loader.lower()))
     return {file.title: _try(calls[file.name], file.name) for file in files}
 
 

@@ -1,16 +1,11 @@
-"""Speed of a training step of the article's recipe against the loop as it is usually written.
+"""Speed of a training step of the article's recipe against the loop as it is usually written."""
 
-python -m ssgan_core.bench.step --size 224
-"""
-
-import argparse
-import sys
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
 from copy import deepcopy
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from multiprocessing import get_context
 
 import pandas as pd
@@ -18,13 +13,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy, softplus
 
-from ssgan_core.bench.timing import floors, race, synchronize
-from ssgan_core.graphs import fast
-from ssgan_core.hardware import Hardware, keep_freed_memory
-from ssgan_core.photos.generator import LADDERS
-from ssgan_core.results import device_name
-from ssgan_core.ssgan.recipes import ARTICLE, Recipe
-from ssgan_core.ssgan.step import BETAS, Learner, make_learner, ssgan_step
+from ssgan_core.bench.timing import race, synchronize
+from ssgan_core.device import Hardware, captured, keep_freed_memory
+from ssgan_core.ssgan.recipes import ARTICLE
+from ssgan_core.ssgan.step import BETAS, Learner, Stage, make_learner, ssgan_step
 
 Batches = tuple[Tensor, Tensor, Tensor]
 KEPT = "reference, memory kept"
@@ -82,43 +74,32 @@ def random_batches(size: int, labels: int, unlabeled: int) -> Batches:
     return known, torch.arange(labels) % 2, unknown
 
 
-def make_both(
-    recipe: Recipe, size: int, width: int, generator_width: int, hardware: Hardware
-) -> tuple[Reference, Learner]:
-    """The reference and our learner of the article's recipe (at any rate), of equal weights."""
-    learner = make_learner(recipe, size, width, generator_width, 2, hardware)
-    return Reference(learner), learner
-
-
 @dataclass(frozen=True)
 class Setting:
-    """What a step is timed on: sides and widths as `make_both` has them, images in a step."""
+    """What a step is timed on: side and classifier's first channels, images in a step."""
 
     size: int
     width: int
-    generator_width: int
     labels: int
     unlabeled: int
     hardware: Hardware
 
     def step(self, name: str) -> Callable[[], object]:
-        """A step of one of the loops that `compare` names."""
+        """A step of one of the loops that `speeds` names."""
         torch.manual_seed(0)
         batches = random_batches(self.size, self.labels, self.unlabeled)
-        reference, learner = make_both(
-            ARTICLE, self.size, self.width, self.generator_width, self.hardware
-        )
-        if name == "ours":
-            step = fast(learner, ssgan_step)
-            return lambda: step(*batches)
-        return lambda: reference.step(*batches)
+        learner = make_learner(ARTICLE, self.size, self.width, 8 * self.width, 2, self.hardware)
+        if name != "ours":
+            return partial(Reference(learner).step, *batches)
+        step = captured(partial(ssgan_step, learner), self.hardware.device)
+        return partial(step, Stage(), *batches)
 
 
-def compare(setting: Setting, rounds: int = 3, steps: int = 2) -> pd.DataFrame:
-    """Steps and images a second of the reference and of ours, and their ratio.
+def speeds(setting: Setting, rounds: int = 3, steps: int = 2) -> pd.DataFrame:
+    """Steps and images a second of the reference and of ours, and their ratio, by `race`.
 
-    `race` says how they are timed. Each has a process of its own, because ours keeps freed memory
-    for the whole process, as `fit` does; a row in between has a reference that keeps it too.
+    Each has a process of its own, because ours keeps freed memory for the whole process, as the
+    command that trains does; a row in between has a reference that keeps it too.
     """
     with ExitStack() as stack:
         calls = {}
@@ -143,33 +124,8 @@ def _loop(name: str, setting: Setting) -> Callable[[], object]:
 
 
 def _take(name: str, setting: Setting, steps: int) -> None:
+    """So many steps, to their end: the GPU works for this process, where `race` cannot wait."""
     step = _loop(name, setting)
     for _ in range(steps):
         step()
     synchronize()
-
-
-def main() -> None:
-    """The command: prints the table, and what of a step of ours no machine like this can save."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--size", type=int, choices=list(LADDERS), default=64)
-    parser.add_argument("--width", type=int, default=64, help="classifier's first channels")
-    parser.add_argument("--labels", type=int, default=100, help="labeled images in a step")
-    parser.add_argument("--unlabeled", type=int, default=64, help="unlabeled images in a step")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--steps", type=int, default=2, help="steps timed in a round")
-    given = parser.parse_args()
-    hardware = Hardware.detect()
-    setting = Setting(
-        given.size, given.width, 8 * given.width, given.labels, given.unlabeled, hardware
-    )
-    print(f"{device_name()}, {'bf16' if hardware.bf16 else 'fp32'}, {given.size} px, "
-          f"{given.labels} labeled and {given.unlabeled} unlabeled images a step")  # fmt: skip
-    table = compare(setting, given.rounds, given.steps)
-    print(table.round(3).to_string())
-    seconds = 1 / table.loc["ours", "steps/s"]
-    print(floors(setting.step("ours"), seconds, hardware).round(3).to_string())
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,4 +1,4 @@
-"""How fast a training step is, and how fast it could be on this machine at best."""
+"""Seconds that calls take, and the least that this machine could take for the same work."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -11,16 +11,17 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
 
-from ssgan_core.hardware import Hardware
+from ssgan_core.device import Hardware
 
 SIDE = {"cpu": 2048, "cuda": 8192}  # of the square product whose rate counts as the machine's
 COPIED = 2**26  # numbers in fp32, 256 MB: more than a cache holds
 
 
 def race(calls: Mapping[str, Callable[[], object]], rounds: int, steps: int) -> dict[str, float]:
-    """Seconds a call of each, timed in turn so that other load on the machine hits all.
+    """Seconds a call of each: the best of `rounds` of `steps` calls, after one to warm up.
 
-    The best round counts, the one that was disturbed least; one call of each comes before.
+    They take turns, so that other load on the machine hits all; the best round is the one that
+    was disturbed least. On a GPU its work is waited for.
     """
     best = dict.fromkeys(calls, float("inf"))
     for call in calls.values():
@@ -62,8 +63,8 @@ class Work(TorchDispatchMode):
         return out
 
 
-def floors(step: Callable[[], object], seconds: float, hardware: Hardware) -> pd.DataFrame:
-    """What a step that takes so many seconds would take at least, on this machine.
+def roofline(step: Callable[[], object], seconds: float, hardware: Hardware) -> pd.DataFrame:
+    """The least milliseconds of a step on this machine, against the `seconds` that it takes.
 
     One row for its arithmetic and one for its bytes (see `Work`). Columns: how much of it one
     `step` has, in billions; how much the machine does in a second, measured on a large square
@@ -79,7 +80,7 @@ def floors(step: Callable[[], object], seconds: float, hardware: Hardware) -> pd
     table = pd.DataFrame.from_dict(rows, orient="index", columns=["billions", "billions a second"])
     table["ms a step"] = 1e3 * table["billions"] / table["billions a second"]
     table["share of ours"] = table["ms a step"] / (1e3 * seconds)
-    return table.rename_axis("floor")
+    return table.rename_axis("roofline")
 
 
 def product_rate(hardware: Hardware) -> float:

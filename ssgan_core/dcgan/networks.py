@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from ssgan_core.errors import InputError
-from ssgan_core.photos.generator import LADDERS, start_small
+from ssgan_core.photos.networks import LADDERS, start_small
 
 
 class Discriminator(nn.Module):

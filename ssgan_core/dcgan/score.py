@@ -14,10 +14,10 @@ import torch
 from torch import Tensor, nn
 
 from ssgan_core.dcgan.training import PIXELS
-from ssgan_core.hardware import Hardware
+from ssgan_core.device import Hardware
 from ssgan_core.photos.decode import to_range
 from ssgan_core.photos.files import UNKNOWN
-from ssgan_core.ssgan.evaluate import PhotoData
+from ssgan_core.photos.photoset import PhotoSet
 from ssgan_core.ssgan.fit import Fit, fit
 from ssgan_core.ssgan.recipes import find_recipe
 
@@ -81,7 +81,7 @@ class Judge:
 
 
 def train_judge(
-    data: PhotoData,
+    data: PhotoSet,
     steps: int,
     *,
     width: int,
@@ -93,14 +93,14 @@ def train_judge(
 
     The held-out images of both splits are the reference, at most `MOST` of them.
     """
-    table = data.photos.table
+    table = data.table
     held_out = table["split"].isin(["val", "test"])
     split = table["split"].where(held_out | (table["label"] == UNKNOWN), "labeled")
-    everything = PhotoData(data.images, replace(data.photos, table=table.assign(split=split)))
+    everything = replace(data, table=table.assign(split=split))
     chosen = {"labeled_batch": 64, "learning_rate": 1e-3, "rate_by_width": False}
     recipe = replace(find_recipe("supervised-augmented"), **chosen)
     trained = fit(
-        recipe, everything, steps, width=width, rounds=4, seed=seed,
+        recipe, everything, steps, width=width, evaluations=4, seed=seed,
         checkpoint=checkpoint, report=report,
     )  # fmt: skip
     classifier, hardware = trained.model.eval(), trained.learner.hardware

@@ -3,11 +3,9 @@
 Radford et al. 2016, arXiv:1511.06434, with remedies that are off by default.
 """
 
-import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,23 +13,18 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn, update_bn
 
-from ssgan_core import losses
-from ssgan_core.checkpoint import (
-    checksum,
-    resume_checkpoint,
-    save_checkpoint,
-    seed_step,
-)
+from ssgan_core import loop, losses
 from ssgan_core.dcgan.networks import Discriminator
-from ssgan_core.hardware import Hardware
+from ssgan_core.device import Hardware, descend, own_random_numbers
 from ssgan_core.photos.augment import augment
-from ssgan_core.photos.generator import Generator
-from ssgan_core.photos.loader import Cached, Loader
+from ssgan_core.photos.decode import to_range
+from ssgan_core.photos.loader import Schedule
+from ssgan_core.photos.networks import Generator
 
 BETAS = (0.5, 0.999)
 PIXELS = (-1.0, 1.0)  # black and white, tanh's range
 TERMS = ("discriminator", "generator", "D(real)", "D(fake)")
-SAMPLES = 24  # images generated at each look, always from the same noise
+SAMPLES = 24  # images generated at each evaluation, always from the same noise
 STATISTICS_BATCHES = 4  # of noise, to measure the averaged generator's batch-norm statistics on
 
 
@@ -79,12 +72,6 @@ class Gan:
         average = AveragedModel(generator, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema))
         return cls(recipe, hardware, generator, discriminator, *optimizers, average)
 
-    def parts(self) -> dict[str, nn.Module | torch.optim.Optimizer]:
-        """All that a checkpoint holds."""
-        names = ("generator", "discriminator", "generator_optimizer", "discriminator_optimizer",
-                 "average")  # fmt: skip
-        return {name: getattr(self, name) for name in names}
-
     def noise(self, count: int) -> Tensor:
         return torch.randn(count, self.generator.noise, device=self.hardware.device)
 
@@ -110,18 +97,12 @@ def dcgan_step(gan: Gan, real: Tensor) -> dict[str, Tensor]:
         asked = (1 - recipe.smoothing) * asked + recipe.smoothing * losses.fake_loss(on_real)
     discriminator_loss = asked + losses.fake_loss(on_fake)
     penalty = recipe.r1 / 2 * losses.gradient_penalty(on_real, seen) if recipe.r1 else 0.0
-    gan.discriminator_optimizer.zero_grad(set_to_none=True)
-    (discriminator_loss + penalty).backward()
-    gan.discriminator_optimizer.step()
+    descend(gan.discriminator_optimizer, discriminator_loss + penalty)
 
-    discriminator.requires_grad_(False)
     with gan.hardware.autocast():
         again, _ = discriminator(view(fake))
     generator_loss = losses.generator_loss(again)
-    gan.generator_optimizer.zero_grad(set_to_none=True)
-    generator_loss.backward()
-    gan.generator_optimizer.step()
-    discriminator.requires_grad_(True)
+    descend(gan.generator_optimizer, generator_loss)
     return {
         "discriminator": discriminator_loss.detach(),
         "generator": generator_loss.detach(),
@@ -134,14 +115,15 @@ def dcgan_step(gan: Gan, real: Tensor) -> dict[str, Tensor]:
 class Trained:
     """What one training leaves.
 
-    `steps` has a row a step: the terms that `dcgan_step` returns. `looks` has a row a look: step,
-    epoch, seconds, and what the judge said. `samples` maps a step (0: before training) to images
-    (24, 3, S, S), uint8, of one noise. `generator` is the averaged one, ready to draw.
+    `steps` has a row a step: the terms that `dcgan_step` returns. `evaluations` has a row each:
+    step, seconds, epoch, what the judge said, and mean terms. `samples` maps a step (0: before
+    training) to images (24, 3, S, S), uint8, of one noise. `generator` is the averaged one, ready
+    to draw.
     """
 
     recipe: Recipe
     steps: pd.DataFrame
-    looks: pd.DataFrame
+    evaluations: pd.DataFrame
     samples: dict[int, Tensor]
     generator: nn.Module
 
@@ -152,89 +134,69 @@ def train(
     steps: int,
     *,
     width: int = 512,
-    looks: int = 10,
+    evaluations: int = 10,
     seed: int = 0,
     judge: Callable[[nn.Module], dict[str, float]] = lambda generator: {},
     checkpoint: Path | None = None,
     report: Callable[[str], None] = lambda line: None,
 ) -> Trained:
-    """Train on images (N, 3, S, S), uint8; at each look, sample, judge and save.
+    """Train on images (N, 3, S, S), uint8, as `loop.run` does; sample and judge at each evaluation.
 
-    The looks grow apart with time, because most happens early; one more is at the end of the
-    first epoch. Every random number of a step depends on the seed and the step alone, so a
-    training that goes on from its checkpoint computes, on a CPU, exactly what it would have
-    computed uninterrupted.
-
-    Raises
-    ------
-    InputError
-        The checkpoint is another training's.
-    FloatingPointError
-        A loss is no longer a number.
+    The evaluations grow apart with time, because most happens early; one more is at the end of
+    the first epoch.
     """
-    seed_step(seed, -1)
+    loop.seed_step(seed, -1)
     gan = Gan.make(recipe, images.shape[-1], width)
-    noise = gan.noise(SAMPLES)
+    device, noise = gan.hardware.device, gan.noise(SAMPLES)
+    batches = Schedule(np.arange(len(images)), recipe.batch, shuffle=True, seed=seed)
+    terms = loop.Kept(of=torch.full((steps, len(TERMS)), torch.nan, device=device))
+    samples = loop.Kept({0: draw(gan.generator, noise)})
+
+    def step(number: int, progress: float) -> dict[str, Tensor]:
+        real = to_range(images[torch.from_numpy(batches.batch(number))].to(device), PIXELS)
+        found = dcgan_step(gan, real.contiguous(memory_format=torch.channels_last))
+        terms["of"][number] = torch.stack([found[name] for name in TERMS])
+        gan.average.update_parameters(gan.generator)
+        return found
+
+    def evaluate(number: int, progress: float) -> dict[str, float]:
+        generator = averaged(gan)
+        samples[number] = draw(generator, noise)
+        return {"epoch": number * recipe.batch / len(images)} | judge(generator)
+
+    parts = {"generator": gan.generator, "discriminator": gan.discriminator,
+             "generator_optimizer": gan.generator_optimizer,
+             "discriminator_optimizer": gan.discriminator_optimizer,
+             "average": gan.average, "terms": terms, "samples": samples}  # fmt: skip
     identity = {
-        "recipe": repr(recipe),
-        "images": [*images.shape, checksum(images)],
+        "name": "DCGAN",
+        "recipe": asdict(recipe),
+        "images": [*images.shape, loop.checksum(images)],
         "width": width,
         "steps": steps,
-        "looks": looks,
+        "evaluations": evaluations,
         "seed": seed,
     }
-    log: dict[str, Any] = {"identity": identity, "step": 0, "seconds": 0.0, "looks": []}
-    log |= {"terms": torch.empty(0, len(TERMS)), "samples": {0: draw(gan.generator, noise)}}
-    if saved := resume_checkpoint(checkpoint, identity):
-        for name, part in gan.parts().items():
-            part.load_state_dict(saved[name])
-        log = {key: saved[key] for key in log}
-        report(f"goes on from step {log['step']:,}")
-
-    source = Cached(images, torch.zeros(len(images), dtype=torch.long))
-    loader = Loader(source, np.arange(len(images)), recipe.batch, True, seed, PIXELS)
-    batches = loader.stream(log["step"])
-    started = time.perf_counter() - log["seconds"]
-    for end in look_steps(steps, looks, epoch=-(-len(images) // recipe.batch)):
-        if end <= log["step"]:
-            continue
-        terms: list[Tensor] = []
-        for step in range(log["step"], end):
-            seed_step(seed, step)
-            real = next(batches).images.to(gan.hardware.device)
-            found = dcgan_step(gan, real.contiguous(memory_format=torch.channels_last))
-            terms.append(torch.stack([found[name] for name in TERMS]))
-            gan.average.update_parameters(gan.generator)
-        log["terms"] = torch.cat([log["terms"], torch.stack(terms).cpu()])
-        means = dict(zip(TERMS, torch.stack(terms).mean(0).tolist(), strict=True))
-        if not np.isfinite(list(means.values())).all():
-            raise FloatingPointError(f"not finite before step {end}: {means}")
-        generator = averaged(gan)
-        log["samples"][end] = draw(generator, noise)
-        scores = judge(generator)
-        log["step"], log["seconds"] = end, time.perf_counter() - started
-        epoch = end * recipe.batch / len(images)
-        log["looks"].append({"step": end, "epoch": epoch, "seconds": log["seconds"]} | scores)
-        if checkpoint:
-            states = {name: part.state_dict() for name, part in gan.parts().items()}
-            save_checkpoint(checkpoint, log | states)
-        shown = ", ".join(f"{name} {value:.2f}" for name, value in (means | scores).items())
-        report(f"step {end:,} of {steps:,}, {log['seconds']:.0f} s: {shown}")
-    table = pd.DataFrame(log["terms"].cpu().numpy(), columns=list(TERMS))
+    ends = evaluation_steps(steps, evaluations, epoch=-(-len(images) // recipe.batch))
+    found = loop.run(
+        parts, step, evaluate, identity, steps=steps, evaluations=[end / steps for end in ends],
+        seed=seed, checkpoint=checkpoint, report=report,
+    )  # fmt: skip
+    table = pd.DataFrame(terms["of"].cpu().numpy(), columns=list(TERMS))
     table.index = pd.RangeIndex(1, len(table) + 1, name="step")
-    return Trained(recipe, table, pd.DataFrame(log["looks"]), log["samples"], averaged(gan))
+    return Trained(recipe, table, found, dict(samples), averaged(gan))
 
 
-def look_steps(steps: int, looks: int, epoch: int) -> list[int]:
-    """Steps after which a training is looked at: ever further apart, the last at the end."""
-    ends = {round(steps * ((i + 1) / looks) ** 2) for i in range(looks)} | {epoch}
+def evaluation_steps(steps: int, evaluations: int, epoch: int) -> list[int]:
+    """Steps after which a training is evaluated: ever further apart, the last at the end."""
+    ends = {round(steps * ((i + 1) / evaluations) ** 2) for i in range(evaluations)} | {epoch}
     return sorted(end for end in ends if 0 < end <= steps)
 
 
 def averaged(gan: Gan) -> nn.Module:
     """The generator with averaged weights, and batch-norm statistics measured for them."""
     batch = max(gan.recipe.batch, 64)
-    with gan.hardware.own_random_numbers(), gan.hardware.autocast():
+    with own_random_numbers(), gan.hardware.autocast():
         torch.manual_seed(0)
         update_bn((gan.noise(batch) for _ in range(STATISTICS_BATCHES)), gan.average.module)
     return gan.average.module.eval()

@@ -1,37 +1,22 @@
 """One training step on digits: the semi-supervised GAN, and the same network without a GAN."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.utils import parametrize
 
 from ssgan_core import losses
+from ssgan_core.device import Hardware, descend
 from ssgan_core.digits.density import Density
 from ssgan_core.digits.images import CLASSES
 from ssgan_core.digits.networks import Discriminator, Generator
-from ssgan_core.hardware import Hardware
 
 EMA_EVERY = 10  # steps between updates of the averaged weights
 BASELINE_STEPS = 2000  # at most: without a generator the loss is flat long before
 FALL = 6000  # steps at most in which the learning rate falls: ten passes over MNIST
 
-
-class Form(NamedTuple):
-    """How K classes and "generated" are written into logits: their number and three losses."""
-
-    outputs: int
-    labeled: Callable[[Tensor, Tensor], Tensor]
-    real: Callable[[Tensor], Tensor]
-    fake: Callable[[Tensor], Tensor]
-
-
-IMPLICIT = Form(CLASSES, losses.labeled_loss, losses.real_loss, losses.fake_loss)
-EXPLICIT = Form(
-    CLASSES + 1, losses.labeled_loss, losses.explicit_real_loss, losses.explicit_fake_loss
-)
 
 Method = Literal["supervised", "pseudo_label", "feature_matching", "complement"]
 
@@ -45,7 +30,7 @@ class Recipe:
     batch: int = 100
     learning_rate: float = 3e-3
     labeled_weight: float = 1.0
-    form: Form = IMPLICIT
+    form: losses.Form = losses.IMPLICIT
     pull_away: float = 0.1
     low_density: float = 0.01
     entropy: float = 0.1
@@ -112,7 +97,7 @@ def train_step(
     sizes = [batch.labeled.shape[1], batch.unlabeled.shape[1], fake.shape[1]]
     of_labeled, of_real, of_fake = logits.split(sizes, 1)
     terms = {
-        "labeled": recipe.form.labeled(of_labeled, batch.labels),
+        "labeled": losses.labeled_loss(of_labeled, batch.labels),
         "real": recipe.form.real(of_real),
         "fake": recipe.form.fake(of_fake),
     }
@@ -121,7 +106,7 @@ def train_step(
         terms["entropy"] = losses.conditional_entropy(of_real[..., :CLASSES])
         loss_d = loss_d + late * recipe.entropy * terms["entropy"]
     optimizer_g, optimizer_d = optimizers
-    update(discriminator, loss_d, optimizer_d)
+    descend(optimizer_d, loss_d)
 
     with hardware.autocast(), parametrize.cached():  # D's normalized weights serve both passes
         fake = generator.sample(batch.unlabeled.shape[1])
@@ -137,7 +122,7 @@ def train_step(
             + recipe.pull_away * terms["pull_away"]
             + late * recipe.low_density * terms["low_density"]
         )
-    update(generator, loss_g, optimizer_g)
+    descend(optimizer_g, loss_g)
     return {name: term.detach() for name, term in terms.items()}
 
 
@@ -161,12 +146,5 @@ def baseline_step(
     if recipe.method == "pseudo_label":
         terms["pseudo"] = losses.labeled_loss(of_real, of_real.argmax(-1))
         loss = loss + late * terms["pseudo"]
-    update(discriminator, loss, optimizer)
+    descend(optimizer, loss)
     return {name: term.detach() for name, term in terms.items()}
-
-
-def update(network: nn.Module, loss: Tensor, optimizer: torch.optim.Optimizer) -> None:
-    """Step a network down its own loss (R,); no other network on the way gets a gradient."""
-    optimizer.zero_grad()
-    loss.sum().backward(inputs=[p for p in network.parameters() if p.requires_grad])
-    optimizer.step()

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ssgan_core.parallel import rank, share, world
+from ssgan_core.device import rank, share, world
 
 
 def augment(images: Tensor, strength: float = 1.0) -> Tensor:

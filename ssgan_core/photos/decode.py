@@ -23,6 +23,8 @@ from torchvision.transforms.v2.functional import resize
 
 from ssgan_core.photos.files import PhotoCollection
 
+PixelRange = tuple[float, float] | None
+
 MAX_PIXELS = 100_000_000  # a header can claim 4 billion, and the decoder would allocate them
 AHEAD = 2  # batches decoded in advance
 
@@ -101,7 +103,7 @@ def decode_jpeg_rgb(data: bytes) -> Tensor:
     return decode_jpeg(encoded, mode=ImageReadMode.RGB, apply_exif_orientation=True)
 
 
-def to_range(images: Tensor, pixel_range: tuple[float, float] | None) -> Tensor:
+def to_range(images: Tensor, pixel_range: PixelRange) -> Tensor:
     """uint8 images as float32 from `lo` (black) to `hi` (white); unchanged where that is None."""
     if pixel_range is None:
         return images
@@ -131,7 +133,7 @@ def torchvision_batches(
     photos: PhotoCollection,
     batches: Iterable[np.ndarray],
     size: int,
-    pixel_range: tuple[float, float] | None = None,
+    pixel_range: PixelRange = None,
     threads: int | None = None,
 ) -> Iterator[Decoded]:
     """Decode batches of rows in threads, `AHEAD` of them in advance."""

@@ -5,20 +5,51 @@ from __future__ import annotations
 import argparse
 import sys
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
-from pathlib import Path
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from io import StringIO
+from pathlib import Path, PurePosixPath, PureWindowsPath
 
 import numpy as np
 import pandas as pd
 
+from ssgan_core.command_line import run_command
 from ssgan_core.errors import InputError
+from ssgan_core.paths import whole_file
 from ssgan_core.photos.files import UNKNOWN, PhotoCollection, scan
-from ssgan_core.photos.labels_csv import HEADER, LabeledSet, PhotoFinder, read_rows
 from ssgan_core.photos.splits import seeded_hash, shares, split_photos
 
-SHOWN = 5  # faults of a file that are spelled out
+HEADER = ["path", "label"]
 IMBALANCE = 4  # times as many photos of one class as of another before it is worth a warning
+
+
+@dataclass(frozen=True, eq=False)
+class LabeledSet:
+    """A few photos and their labels: `rows` (n,) and `labels` (n,) int64, `paths`, `classes`.
+
+    `source` says in words where the set comes from; `warnings` what is odd but accepted.
+    """
+
+    rows: np.ndarray
+    labels: np.ndarray
+    paths: tuple[str, ...]
+    classes: tuple[str, ...]
+    source: str
+    warnings: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def write(self, file: str | Path) -> None:
+        """Write the set as CSV (`path,label`), sorted by class and path; whole or not at all."""
+        names = [self.classes[label] for label in self.labels]
+        table = pd.DataFrame({"path": self.paths, "label": names}).sort_values(["label", "path"])
+        text = table.to_csv(index=False, lineterminator="\n")
+        try:
+            with whole_file(Path(file)) as partial:
+                partial.write_text(text, encoding="utf-8", newline="\n")
+        except OSError as error:
+            raise InputError(f"{file} cannot be written: {error.strerror}.") from error
 
 
 def draw_labeled(photos: PhotoCollection, n: int = 100, seed: int = 0) -> LabeledSet:
@@ -109,26 +140,25 @@ def read_labeled(file: str | Path, photos: PhotoCollection) -> LabeledSet:
     file name alone where that is unique; a label is a class name in any case. A photo of unknown
     class may be labeled.
 
-    Raises InputError that names file and line for a missing photo, a duplicate (also a
-    byte-identical one), an unknown class, a label that contradicts the known one, a path that is
-    absolute or leaves the root, and an overlap with validation or test (also through a
-    byte-identical photo); of several faults the first five are listed and the rest counted. Also
-    for a wrong header, an empty file, and a class with fewer than two photos.
+    Raises InputError that names file and line for every missing photo, duplicate (also a
+    byte-identical one), unknown class, label that contradicts the known one, path that is
+    absolute or leaves the root, and overlap with validation or test (also through a
+    byte-identical photo). Also for a wrong header, an empty file, and a class with fewer than two
+    photos.
     """
     _split_needed(photos)
-    lines = read_rows(Path(file))
-    find = PhotoFinder(photos)
+    find = _finder(photos)
     table, classes = photos.table, photos.classes
     held_out = table["split"].isin(["val", "test"])
     tested = dict(zip(table["digest"][held_out], table["split"][held_out], strict=True))
     labels: dict[int, int] = {}
     digests: dict[str, int] = {}  # to the line they were first seen in
     faults: list[str] = []
-    for line, fields in lines:
+    for line, fields in _read_rows(file):
         try:
             if len(fields) != len(HEADER):
                 raise InputError(f"{len(fields)} fields where path,label are expected")
-            path, name = (field.strip() for field in fields)
+            path, name = fields
             row = find(path)
             if name.lower() not in classes:
                 raise InputError(f"'{name}' is not a class (accepted: {', '.join(classes)})")
@@ -140,17 +170,15 @@ def read_labeled(file: str | Path, photos: PhotoCollection) -> LabeledSet:
                 raise InputError(f"'{path}' is held out for {split} and cannot be labeled")
             if digest in tested:
                 raise InputError(f"'{path}' is byte-identical to a photo of {tested[digest]}")
-            if row in labels:
-                raise InputError(f"'{path}' is a duplicate of line {digests[digest]}")
             if digest in digests:
-                raise InputError(f"'{path}' is byte-identical to line {digests[digest]}")
+                twin = "a duplicate of" if row in labels else "byte-identical to"
+                raise InputError(f"'{path}' is {twin} line {digests[digest]}")
             labels[row], digests[digest] = label, line
         except InputError as fault:
             faults.append(f"line {line}: {fault}")
     if faults:
-        more = f"; and {len(faults) - SHOWN} more" if len(faults) > SHOWN else ""
         count = "a fault" if len(faults) == 1 else f"{len(faults)} faults"
-        raise InputError(f"The labeled set {file} has {count}: {'; '.join(faults[:SHOWN])}{more}.")
+        raise InputError(f"The labeled set {file} has {count}: {'; '.join(faults)}.")
     counts = {name: list(labels.values()).count(label) for label, name in enumerate(classes)}
     few = [f"{count} of class '{name}'" for name, count in counts.items() if count < 2]
     if few:
@@ -170,6 +198,67 @@ def read_labeled(file: str | Path, photos: PhotoCollection) -> LabeledSet:
         str(file),
         tuple(warnings),
     )
+
+
+def _read_rows(file: str | Path) -> list[tuple[int, list[str]]]:
+    """The rows after the header `path,label`, with their line numbers; blank lines are left out."""
+    try:
+        text = Path(file).read_text("utf-8-sig")
+        # As many columns as the longest line has, so that each row shows how many are its own.
+        columns = range(max(line.count(",") for line in text.split("\n")) + 2)
+        table = pd.read_csv(
+            StringIO(text), header=None, names=columns, index_col=False, dtype=str,
+            keep_default_na=False, skip_blank_lines=False, engine="python",
+        )  # fmt: skip
+    except OSError as error:
+        raise InputError(f"The labeled set {file} cannot be read: {error.strerror}.") from error
+    except ValueError as error:
+        raise InputError(f"The labeled set {file} is not CSV in UTF-8 ({error}).") from error
+    whole = table.fillna("").sum(axis=1).astype(str)
+    table.index += 1 + whole.str.count("\n").cumsum()  # a quoted field may go on in the next line
+    lines = [
+        (line, [field.strip() for field in row.dropna()])
+        for line, row in table[(whole.str.strip() != "").to_numpy()].iterrows()
+    ]
+    if not lines:
+        raise InputError(f"The labeled set {file} is empty; 'path,label' and rows are expected.")
+    if [field.lower() for field in lines[0][1]] != HEADER:
+        raise InputError(
+            f"The labeled set {file} begins with '{','.join(lines[0][1])}'; the header "
+            f"'path,label' is expected."
+        )
+    if len(lines) == 1:
+        raise InputError(f"The labeled set {file} has a header but no row.")
+    return lines[1:]
+
+
+def _finder(photos: PhotoCollection) -> Callable[[str], int]:
+    """Turns a path that a person wrote into the row of a photo; InputError where it fits none."""
+    paths, names = photos.table["path"], photos.table["name"]
+    exact = {name: row for column in (names, paths) for row, name in enumerate(column)}
+    by_file: dict[str, set[int]] = {}
+    for name, row in [*zip(paths, paths.index, strict=True), *zip(names, paths.index, strict=True)]:
+        by_file.setdefault(PurePosixPath(name).name, set()).add(row)
+
+    def find(path: str) -> int:
+        if not path:
+            raise InputError("the path is empty")
+        plain = PurePosixPath(path.replace("\\", "/"))
+        if plain.is_absolute() or PureWindowsPath(path).drive or path.startswith("~"):
+            raise InputError(f"'{path}' is absolute; paths are relative to the photo folder")
+        if ".." in plain.parts:
+            raise InputError(f"'{path}' leaves the photo folder")
+        if str(plain) in exact:
+            return exact[str(plain)]
+        rows = sorted(by_file.get(plain.name, ()))
+        if not rows:
+            raise InputError(f"'{path}' is not among the photos in {photos.root}")
+        if len(rows) > 1:
+            some = " or ".join(paths[row] for row in rows[:2])
+            raise InputError(f"'{path}' fits {len(rows)} photos; write its folder too, as {some}")
+        return rows[0]
+
+    return find
 
 
 def choose_labeled(photos: PhotoCollection, labeled: LabeledSet) -> PhotoCollection:
@@ -266,17 +355,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=0, help="seed of the draw (0)")
     parser.add_argument("--out", required=True, help="CSV file to write")
     options = parser.parse_args(arguments)
-    try:
+
+    def call() -> None:
         photos = split_photos(scan(options.photos))
         labeled = draw_labeled(photos, options.count, options.seed)
         labeled.write(options.out)
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    counts = Counter(labeled.classes[label] for label in labeled.labels)
-    words = ", ".join(f"{count} {name}" for name, count in counts.items())
-    print(f"{options.out}: {words} of {len(photos)} photos ({photos.layout})")
-    return 0
+        counts = Counter(labeled.classes[label] for label in labeled.labels)
+        words = ", ".join(f"{count} {name}" for name, count in counts.items())
+        print(f"{options.out}: {words} of {len(photos)} photos ({photos.layout})")
+
+    return run_command(call)
 
 
 if __name__ == "__main__":

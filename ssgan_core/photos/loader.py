@@ -1,17 +1,15 @@
-"""Batches of labeled and unlabeled images, decoded once into memory or while training runs.
+"""Batches of labeled and unlabeled images, from memory or decoded while training runs.
 
-A `Loader` joins a schedule (which rows come in which batch: a pure function of the seed) with a
-source (what turns rows into images): `Cached` and `DecodedPhotos` hold images in memory,
-`PhotoStream` decodes them again each time. All three are used alike.
+A `Loader` joins a `Schedule` (which rows come in which batch: a pure function of the seed) with a
+source (what turns rows into images): a `PhotoSet` holds images in memory, a `PhotoStream` decodes
+them again each time. Of several processes each draws the whole batch and takes its `share`.
 """
 
 from __future__ import annotations
 
 import itertools
-import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import lru_cache, partial
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -19,15 +17,10 @@ import torch
 from torch import Tensor
 
 from ssgan_core.errors import InputError
-from ssgan_core.photos.decode import Decoded, quiet, to_range, torchvision_batches
+from ssgan_core.photos.decode import Decoded, PixelRange, torchvision_batches
 from ssgan_core.photos.files import PhotoCollection
-from ssgan_core.photos.schedule import Schedule
 
 BACKENDS = ("auto", "dali", "dali-cpu", "torchvision")
-CORRUPT_SHARE = 0.01  # more than this is no accident but the wrong folder
-DECODE_BATCH = 128
-
-PixelRange = tuple[float, float] | None
 
 
 class Batch(NamedTuple):
@@ -40,72 +33,54 @@ class Batch(NamedTuple):
 
 
 class Source(Protocol):
-    """What a loader draws from: the label of every row, and images for batches of rows."""
+    """What a loader draws from: the class of every row, and images for batches of rows."""
 
-    labels: Tensor
+    targets: Tensor
 
     def decode(self, batches: Iterable[np.ndarray], pixel_range: PixelRange) -> Iterator[Tensor]:
         """Images of each batch of rows, in order; sources that decode work ahead."""
 
 
-class Cached:
-    """Images in memory, on the CPU or a GPU: uint8 (N, 3, S, S) and labels int64 (N,)."""
+class Schedule:
+    """Which rows come in which batch, as a pure function of the arguments here and the position.
 
-    def __init__(self, images: Tensor, labels: Tensor):
-        self.images = images
-        self.labels = labels.to(images.device)
+    An epoch is a permutation of the rows seeded by (seed, epoch), or the rows in their order
+    without `shuffle`. `epoch(n)` cuts it into batches, the last one partial. `batch(step)` is for
+    training: epochs laid end to end and cut into full batches, so that every row comes once an
+    epoch and no batch is short; with fewer rows than `batch_size` every batch is all of them.
 
-    def decode(self, batches: Iterable[np.ndarray], pixel_range: PixelRange) -> Iterator[Tensor]:
-        for rows in batches:
-            index = torch.from_numpy(rows).to(self.images.device)
-            yield to_range(self.images[index], pixel_range)
-
-
-class PhotoStream:
-    """Photos decoded again for each batch, ahead of the training step that will ask for them.
-
-    Raises InputError at the first photo that cannot be decoded: pass `decode_all(...).photos` to
-    leave those out.
+    Raises InputError for no rows, or a batch size below 1.
     """
 
-    def __init__(
-        self, photos: PhotoCollection, size: int, backend: str = "auto", threads: int | None = None
-    ):
-        self.photos, self.size, self.threads = photos, size, threads
-        self.backend, self.reason = choose_backend(backend)
-        self.labels = _labels(photos)
+    def __init__(self, rows: np.ndarray, batch_size: int, shuffle: bool, seed: int):
+        self.rows = np.asarray(rows, dtype=np.int64)
+        if self.rows.ndim != 1 or not len(self.rows):
+            raise InputError("A loader was given no rows; at least one is needed.")
+        if batch_size < 1:
+            raise InputError(f"batch_size is {batch_size}; 1 or more is accepted.")
+        self.batch_size, self.shuffle, self.seed = batch_size, shuffle, seed
+        self._order = lru_cache(maxsize=2)(self._permuted)
 
-    def decode(self, batches: Iterable[np.ndarray], pixel_range: PixelRange) -> Iterator[Tensor]:
-        decoder = _decoder(self.backend)
-        for decoded in decoder(self.photos, batches, self.size, pixel_range, self.threads):
-            if decoded.faults:
-                row, reason = decoded.faults[0]
-                raise InputError(f"'{self.photos.table['path'][row]}' {reason}.")
-            yield decoded.images
+    def _permuted(self, epoch: int) -> np.ndarray:
+        if not self.shuffle:
+            return self.rows
+        return np.random.default_rng((self.seed, epoch)).permutation(self.rows)
 
+    def __len__(self) -> int:
+        return -(-len(self.rows) // self.batch_size)
 
-@dataclass(frozen=True, eq=False)
-class DecodedPhotos:
-    """A photo collection in memory, as a source for loaders: `Loader(decoded, rows, …)`.
+    def epoch(self, number: int) -> Iterator[np.ndarray]:
+        order = self._order(number)
+        for start in range(0, len(order), self.batch_size):
+            yield order[start : start + self.batch_size]
 
-    images: uint8 (N, 3, S, S); photos: the collection without the corrupt files, row i being
-    images[i]; corrupt: (path, reason) of those left out; backend and reason as `choose_backend`
-    says; seconds: what decoding took.
-    """
-
-    images: Tensor
-    photos: PhotoCollection
-    corrupt: list[tuple[str, str]]
-    backend: str
-    reason: str
-    seconds: float
-
-    @cached_property
-    def labels(self) -> Tensor:
-        return _labels(self.photos).to(self.images.device)
-
-    def decode(self, batches: Iterable[np.ndarray], pixel_range: PixelRange) -> Iterator[Tensor]:
-        return Cached(self.images, self.labels).decode(batches, pixel_range)
+    def batch(self, step: int) -> np.ndarray:
+        width = min(self.batch_size, len(self.rows))
+        epoch, start = divmod(step * width, len(self.rows))
+        rows = self._order(epoch)[start : start + width]
+        if len(rows) < width:
+            rows = np.concatenate([rows, self._order(epoch + 1)[: width - len(rows)]])
+        return rows
 
 
 class Loader:
@@ -115,8 +90,7 @@ class Loader:
     such loop is epoch 0, the next epoch 1, …; `loader.epoch(n)` names the epoch. `stream(step)`
     is endless and gives full batches from that training step on; it depends on nothing but the
     arguments, so a run resumed at step t sees what it would have seen. `pixel_range` (lo, hi)
-    makes images float32 with black at lo and white at hi; without it they stay uint8. Several
-    processes share the rows by `shard_id` and `num_shards`, as `Schedule` says.
+    makes images float32 with black at lo and white at hi; without it they stay uint8.
     """
 
     def __init__(
@@ -127,16 +101,14 @@ class Loader:
         shuffle: bool = False,
         seed: int = 0,
         pixel_range: PixelRange = None,
-        shard_id: int = 0,
-        num_shards: int = 1,
     ):
         self.source, self.pixel_range = source, pixel_range
-        self.schedule = Schedule(rows, batch_size, shuffle, seed, shard_id, num_shards)
+        self.schedule = Schedule(rows, batch_size, shuffle, seed)
         first, last = self.schedule.rows.min(), self.schedule.rows.max()
-        if first < 0 or last >= len(source.labels):
+        if first < 0 or last >= len(source.targets):
             raise InputError(
                 f"A loader was given rows {first} to {last}; "
-                f"its source has 0 to {len(source.labels) - 1}."
+                f"its source has 0 to {len(source.targets) - 1}."
             )
         self._next_epoch = 0
 
@@ -157,9 +129,36 @@ class Loader:
     def _batches(self, batches: Iterator[np.ndarray]) -> Iterator[Batch]:
         wanted, given = itertools.tee(batches)
         for images, rows in zip(self.source.decode(wanted, self.pixel_range), given, strict=True):
-            index = torch.from_numpy(rows)
-            labels = self.source.labels[index.to(self.source.labels.device)]
-            yield Batch(images, labels.to(images.device), index)
+            index, targets = torch.from_numpy(rows), self.source.targets
+            yield Batch(images, targets[index.to(targets.device)].to(images.device), index)
+
+
+class PhotoStream:
+    """Photos decoded again for each batch, ahead of the training step that will ask for them.
+
+    Raises InputError at the first photo that cannot be decoded: pass what `decode_all` returns to
+    leave those out.
+    """
+
+    def __init__(
+        self, photos: PhotoCollection, size: int, backend: str = "auto", threads: int | None = None
+    ):
+        self.photos, self.size, self.threads = photos, size, threads
+        self.backend, self.reason = choose_backend(backend)
+        self.targets = targets_of(photos)
+
+    def decode(self, batches: Iterable[np.ndarray], pixel_range: PixelRange) -> Iterator[Tensor]:
+        decoder = decoder_of(self.backend)
+        for decoded in decoder(self.photos, batches, self.size, pixel_range, self.threads):
+            if decoded.faults:
+                row, reason = decoded.faults[0]
+                raise InputError(f"'{self.photos.table['path'][row]}' {reason}.")
+            yield decoded.images
+
+
+def targets_of(photos: PhotoCollection) -> Tensor:
+    """Classes of all rows, int64 (N,), -1 where unknown."""
+    return torch.from_numpy(photos.table["label"].to_numpy(dtype=np.int64, copy=True))
 
 
 def choose_backend(backend: str = "auto") -> tuple[str, str]:
@@ -205,60 +204,10 @@ def _dali() -> tuple[str | None, str]:
         return None, f"DALI does not work here ({str(error).splitlines()[0]})"
 
 
-def _decoder(backend: str) -> Callable[..., Iterator[Decoded]]:
+def decoder_of(backend: str) -> Callable[..., Iterator[Decoded]]:
+    """The function that decodes batches of rows with a backend that `choose_backend` named."""
     if backend == "torchvision":
         return torchvision_batches
     from ssgan_core.photos.dali import dali_batches
 
     return partial(dali_batches, device="cpu") if backend == "dali-cpu" else dali_batches
-
-
-def decode_all(
-    photos: PhotoCollection,
-    size: int,
-    backend: str = "auto",
-    progress: Callable[[int, int], None] | None = None,
-) -> DecodedPhotos:
-    """Decode every photo once to uint8 (N, 3, size, size) on the CPU.
-
-    Files that are corrupt or no JPEG are left out and listed. `progress(done, total)` is called
-    after each batch; what it shows must go to standard output (file descriptor 2 is silenced).
-    Raises InputError when more than 1% of the files are corrupt.
-    """
-    if size < 1:
-        raise InputError(f"size is {size}; 1 pixel or more is accepted.")
-    backend, reason = choose_backend(backend)
-    began = time.perf_counter()
-    total = len(photos)
-    images = torch.empty(total, 3, size, size, dtype=torch.uint8)
-    kept: list[np.ndarray] = []
-    faults: list[tuple[int, str]] = []
-    filled = 0
-    every = (
-        np.arange(start, min(start + DECODE_BATCH, total), dtype=np.int64)
-        for start in range(0, total, DECODE_BATCH)
-    )
-    with quiet():
-        for decoded in _decoder(backend)(photos, every, size):
-            images[filled : filled + len(decoded.rows)] = decoded.images
-            filled += len(decoded.rows)
-            kept.append(decoded.rows)
-            faults += decoded.faults
-            if progress is not None:
-                progress(filled + len(faults), total)
-    corrupt = [(photos.table["path"][row], reason) for row, reason in faults]
-    if len(corrupt) > CORRUPT_SHARE * total:
-        first = "; ".join(f"'{path}' {reason}" for path, reason in corrupt[:3])
-        raise InputError(
-            f"{len(corrupt)} of the {total} files in {photos.root} are no JPEG photographs that "
-            f"can be decoded, and up to {CORRUPT_SHARE:.0%} are accepted; the first: {first}."
-        )
-    if corrupt:
-        table = photos.table.iloc[np.concatenate(kept)].reset_index(drop=True)
-        photos, images = replace(photos, table=table), images[:filled]
-    seconds = time.perf_counter() - began
-    return DecodedPhotos(images, photos, corrupt, backend, reason, seconds)
-
-
-def _labels(photos: PhotoCollection) -> Tensor:
-    return torch.from_numpy(photos.table["label"].to_numpy(dtype=np.int64, copy=True))

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from ssgan_core import losses
+from ssgan_core.device import descend
 from ssgan_core.errors import InputError
 from ssgan_core.plane.networks import StackedMLP
 from ssgan_core.plane.points import PlaneData
@@ -201,15 +202,13 @@ def train(
         logits = dict(zip(parts, outputs.split(sizes, 1), strict=True))
         loss = classifier_loss(logits, labels, recipe, progress)
         if loss.requires_grad:
-            _step(classifier_adam, loss)
+            descend(classifier_adam, loss)
         if generator is not None:
-            classifier.requires_grad_(False)
             fake = generator(noise[1])[0]
-            _step(
+            descend(
                 generator_adam,
                 generator_loss(classifier, fake, parts["unlabeled"], density, recipe, progress),
             )
-            classifier.requires_grad_(True)
         if (every and step % every == 0) or step == steps - 1:
             noted.append(step + 1)
             curve.append(accuracy(classifier, data))
@@ -228,12 +227,6 @@ def train_gan(
     recipe = dataclasses.replace(recipe, logits=1, labeled_start=1.0)
     unused = torch.zeros(len(seeds), 1, dtype=torch.long)
     return train(data, unused, recipe, steps, seeds, watch, every)
-
-
-def _step(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
-    optimizer.zero_grad(set_to_none=True)
-    loss.sum().backward()  # a sum over runs: each run's gradient is its own
-    optimizer.step()
 
 
 @torch.no_grad()

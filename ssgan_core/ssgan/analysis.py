@@ -11,16 +11,16 @@ from sklearn.calibration import calibration_curve
 from torch import Tensor, nn
 
 from ssgan_core import losses
+from ssgan_core.photos.photoset import PhotoSet
 from ssgan_core.ssgan.evaluate import (
     EVALUATION_BATCH,
     STATISTICS_BATCHES,
-    PhotoData,
-    all_logits,
+    all_outputs,
     buffers_kept,
     real_batches,
     statistics_of,
 )
-from ssgan_core.ssgan.step import Learner
+from ssgan_core.ssgan.step import Learner, discriminator
 
 BINS = 20  # of confidence, from 0 to 1; Guo et al. take 15
 
@@ -48,16 +48,15 @@ def generated_batches(learner: Learner, seed: int = 0) -> Iterator[Tensor]:
     with buffers_kept(learner.generator):
         for _ in range(STATISTICS_BATCHES):
             noise = torch.randn(shape, generator=source, device=device)
-            yield learner.generated(learner.generator, noise)
+            yield learner.generated(noise)
 
 
-def labeled_batches(learner: Learner, data: PhotoData) -> Iterator[Tensor]:
+def labeled_batches(learner: Learner, data: PhotoSet) -> Iterator[Tensor]:
     """All labeled images in one batch."""
-    for batch in data.loader("labeled", len(data.photos.rows("labeled"))):
-        yield learner.images(batch.images)
+    yield learner.images(data.images[torch.from_numpy(data.rows("labeled"))])
 
 
-def compare_statistics(learner: Learner, data: PhotoData) -> pd.DataFrame:
+def compare_statistics(learner: Learner, data: PhotoSet) -> pd.DataFrame:
     """The last weights on the test images, by the images that batch norm's statistics come from.
 
     One row each for the `running` statistics that training left, and for those measured anew on
@@ -77,13 +76,13 @@ def compare_statistics(learner: Learner, data: PhotoData) -> pd.DataFrame:
     rows, means = {}, {}
     for name, statistics in sources.items():
         with statistics:
-            logits = all_logits(learner, model, data, "test")
+            logits, _ = all_outputs(learner, model, data, data.rows("test"))
             means[name] = [norm.running_mean.clone() for norm in norms]
             if name == "real":
                 spreads = [(norm.running_var + norm.eps).sqrt() for norm in norms]
-        p = logits[:, : len(data.photos.classes)].softmax(1).numpy()
+        p = logits[:, : len(data.classes)].softmax(1).numpy()
         rows[name] = {
-            "D": learner.discriminator(logits).mean().item(),
+            "D": discriminator(logits, learner.recipe).mean().item(),
             "accuracy": (p.argmax(1) == truth).mean(),
             "calibration error": calibration_error(p, truth),
         }

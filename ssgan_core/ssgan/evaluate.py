@@ -2,70 +2,42 @@
 
 import contextlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
-from typing import Self
 
 import numpy as np
 import torch
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 from torch.optim.swa_utils import update_bn
 
-from ssgan_core.photos.files import PhotoCollection
-from ssgan_core.photos.loader import Cached, Loader
-from ssgan_core.ssgan.recipes import Recipe
+from ssgan_core.photos.loader import Schedule
+from ssgan_core.photos.photoset import PhotoSet
 from ssgan_core.ssgan.step import Learner
 
 EVALUATION_BATCH = 250
 STATISTICS_BATCHES = 4  # of real unlabeled images, to re-estimate batch-norm statistics on
+PROBED = 1000  # photos whose classes a probe may see, of those that training saw unlabeled
 
 
-@dataclass(frozen=True)
-class PhotoData:
-    """Decoded photos and their splits: images (N, 3, S, S) uint8, row for row with `photos`."""
-
-    images: Tensor
-    photos: PhotoCollection
-
-    def on(self, device: torch.device) -> Self:
-        """The same with the images in this device's memory: no step waits for a copy of its own."""
-        return replace(self, images=self.images.to(device))
-
-    def loader(self, split: str, batch_size: int, shuffle: bool = False, seed: int = 0) -> Loader:
-        """Batches of one split."""
-        source = Cached(self.images, torch.tensor(self.photos.table["label"].to_numpy()))
-        return Loader(source, self.photos.rows(split), batch_size, shuffle=shuffle, seed=seed)
-
-    def labels(self, split: str) -> np.ndarray:
-        """True classes of a split, in the order of its rows."""
-        return self.photos.table["label"].to_numpy()[self.photos.rows(split)]
-
-    def batch_sizes(self, recipe: Recipe) -> dict[str, int]:
-        """Photos of each split in a step, all processes together."""
-        count = len(self.photos.rows("labeled"))
-        sizes = {"labeled": min(recipe.labeled_batch or count, count)}
-        if recipe.unlabeled:
-            sizes["unlabeled"] = min(recipe.unlabeled_batch, len(self.photos.rows("unlabeled")))
-        return sizes
-
-
-def evaluation_model(learner: Learner, data: PhotoData) -> nn.Module:
+def evaluation_model(learner: Learner, data: PhotoSet, reduction: int = 1) -> nn.Module:
     """The network to judge: averaged weights and fresh statistics where the recipe has them.
 
     Averaged weights never saw a batch, so their batch-norm statistics have to be measured: on
-    real unlabeled images, the kind that the test images are, in fp32 as in `all_logits`.
+    real unlabeled images, the kind that the test images are, in fp32 as in `all_outputs`.
     """
-    model = learner.ema.module if learner.ema else learner.classifier
+    model = learner.teacher
     if learner.recipe.fresh_statistics:
-        update_bn(real_batches(learner, data), model)
+        update_bn(real_batches(learner, data, reduction), model)
     return model
 
 
-def real_batches(learner: Learner, data: PhotoData) -> Iterator[Tensor]:
+def real_batches(learner: Learner, data: PhotoSet, reduction: int = 1) -> Iterator[Tensor]:
     """A few large batches (B, 3, S, S) of unlabeled images, as the network takes them."""
-    split = "unlabeled" if len(data.photos.rows("unlabeled")) else "labeled"
-    batches = iter(data.loader(split, EVALUATION_BATCH, shuffle=True))
-    for batch, _ in zip(batches, range(STATISTICS_BATCHES), strict=False):
-        yield learner.images(batch.images)
+    split = "unlabeled" if len(data.rows("unlabeled")) else "labeled"
+    batches = Schedule(data.rows(split), EVALUATION_BATCH, shuffle=True, seed=0).epoch(0)
+    for rows, _ in zip(batches, range(STATISTICS_BATCHES), strict=False):
+        yield learner.images(data.images[torch.from_numpy(rows)], reduction)
 
 
 @contextlib.contextmanager
@@ -89,7 +61,7 @@ def buffers_kept(network: nn.Module) -> Iterator[None]:
 
 @torch.no_grad()
 def all_outputs(
-    learner: Learner, model: nn.Module, data: PhotoData, rows: np.ndarray
+    learner: Learner, model: nn.Module, data: PhotoSet, rows: np.ndarray, reduction: int = 1
 ) -> tuple[Tensor, Tensor]:
     """Logits (rows, K or K+1) and features (rows, F) of the images in these rows, on the CPU.
 
@@ -98,38 +70,64 @@ def all_outputs(
     model.eval()
     batches = torch.as_tensor(rows).split(EVALUATION_BATCH)
     logits, features = zip(
-        *(model(learner.images(data.images[batch])) for batch in batches), strict=True
+        *(model(learner.images(data.images[batch], reduction)) for batch in batches), strict=True
     )
     model.train()
     return torch.cat(logits).cpu(), torch.cat(features).cpu()
 
 
-def all_logits(learner: Learner, model: nn.Module, data: PhotoData, split: str) -> Tensor:
-    """The logits of `all_outputs`, each image of the split counted once."""
-    return all_outputs(learner, model, data, data.photos.rows(split))[0]
-
-
-def probabilities(learner: Learner, model: nn.Module, data: PhotoData, split: str) -> np.ndarray:
+def probabilities(
+    learner: Learner, model: nn.Module, data: PhotoSet, split: str, reduction: int = 1
+) -> np.ndarray:
     """Softmax of the K logits, (images, K), each image of the split counted once."""
-    logits = all_logits(learner, model, data, split)
-    return logits[:, : len(data.photos.classes)].softmax(1).numpy()
+    logits, _ = all_outputs(learner, model, data, data.rows(split), reduction)
+    return logits[:, : len(data.classes)].softmax(1).numpy()
 
 
-def accuracy(learner: Learner, model: nn.Module, data: PhotoData, split: str) -> float:
+def accuracy(
+    learner: Learner, model: nn.Module, data: PhotoSet, split: str, reduction: int = 1
+) -> float:
     """Share of a split's images whose most probable class is the true one."""
-    predicted = probabilities(learner, model, data, split).argmax(1)
+    predicted = probabilities(learner, model, data, split, reduction).argmax(1)
     return float((predicted == data.labels(split)).mean())
 
 
 @torch.no_grad()
 def generate(learner: Learner, noise: Tensor) -> Tensor:
-    """Images (B, 3, S, S), uint8, that the generator makes of this noise (B, noise).
+    """Images (B, 3, S, S), uint8, on the CPU, that the generator makes of noise (B, z).
 
     tanh's range [−1, 1] is shown as [0, 255].
     """
     learner.generator.eval()
     with learner.hardware.autocast():
-        images = learner.generator(noise).float()
+        images = learner.generator(noise.to(learner.hardware.device)).float()
     learner.generator.train()
     images = (images + 1) / 2
     return images.clamp(0, 1).mul(255).round().to(torch.uint8).cpu().contiguous()
+
+
+def variety(generated: Tensor, real: Tensor) -> float:
+    """How much generated images differ from each other, against how much real ones do.
+
+    The standard deviation of a pixel over the images, averaged over the pixels: 1 where they
+    vary alike, near 0 where the generator has collapsed to one image. Shapes: (N, 3, S, S).
+    """
+    spread, usual = (images.float().std(0).mean().item() for images in (generated, real))
+    return spread / max(usual, 1e-6)
+
+
+def linear_probe(
+    learner: Learner, model: nn.Module, data: PhotoSet, count: int = PROBED, seed: int = 0
+) -> float:
+    """Test accuracy of a logistic regression on the network's features, the network left alone.
+
+    It learns from `count` random unlabeled photos whose true class is known, or all of those, and
+    from the labeled ones (Alain and Bengio 2017, arXiv:1610.01644).
+    """
+    known = data.rows("unlabeled")[data.labels("unlabeled") >= 0]
+    chosen = np.random.default_rng(seed).permutation(known)[:count]
+    rows, test = np.concatenate([data.rows("labeled"), chosen]), data.rows("test")
+    classes = data.table["label"].to_numpy()
+    seen, unseen = (all_outputs(learner, model, data, part)[1].numpy() for part in (rows, test))
+    probe = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=1000))
+    return float(probe.fit(seen, classes[rows]).score(unseen, classes[test]))

@@ -1,4 +1,4 @@
-"""Training a classifier of photographs, with or without a GAN: one step of each, on one page.
+"""One training step of a classifier of photographs, with or without a GAN, on one page.
 
 The K logits double as the discriminator, D(x) = Z / (Z + 1) with Z the sum of their exponentials
 (Salimans et al. 2016, arXiv:1606.03498, section 5; the article).
@@ -8,6 +8,7 @@ import contextlib
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -15,12 +16,10 @@ from torch.nn.functional import avg_pool2d
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from ssgan_core import losses
-from ssgan_core.hardware import Hardware
-from ssgan_core.parallel import share, synchronized, world, wrap
+from ssgan_core.device import Hardware, descend, share, synchronized, world
 from ssgan_core.photos.augment import augment, augment_strongly, quarter_turns
 from ssgan_core.photos.decode import to_range
-from ssgan_core.photos.generator import Generator
-from ssgan_core.photos.networks import ResNet18
+from ssgan_core.photos.networks import Generator, ResNet18
 from ssgan_core.ssgan.recipes import Recipe
 
 BETAS = (0.5, 0.999)  # Adam's, as in DCGAN and the article
@@ -31,106 +30,44 @@ WHOLE = 64  # side in pixels from which on ImageNet's first layers are used; non
 
 @dataclass
 class Learner:
-    """The networks of one training, their optimizers and their averaged weights.
-
-    `classify` and `imagine` are classifier and generator for passes whose gradient changes their
-    own weights: the networks themselves or, in several processes, wrapped to share gradients.
-    Images of side `size` come out smaller by the factor `reduction`, and generated ones are looked
-    at where `generates`; `set_schedule` sets both.
-    """
+    """What a recipe trains: networks, optimizers, and the EMA of the classifier's weights."""
 
     recipe: Recipe
     hardware: Hardware
-    classifier: nn.Module
-    generator: nn.Module | None
-    classify: nn.Module
-    imagine: nn.Module | None
+    classifier: ResNet18
+    generator: Generator | None
     optimizer: torch.optim.Optimizer
     generator_optimizer: torch.optim.Optimizer | None
     ema: AveragedModel | None
     size: int
-    reduction: int = 1
-    generates: bool = True
+    rate: float
 
     @property
-    def rate(self) -> float:
-        """The highest learning rate, of classifier and generator."""
-        return self.recipe.rate(self.classifier.conv1.out_channels)
-
-    def images(self, batch: Tensor) -> Tensor:
-        """uint8 (B, 3, S, S) → float in the recipe's range, channels last, on the device.
-
-        Their side is S, or S / reduction early in a training that begins with smaller images.
-        """
-        batch = batch.to(self.hardware.device, non_blocking=True)
-        images = self.reduced(to_range(batch, self.recipe.pixel_range))
-        return images.contiguous(memory_format=torch.channels_last)
-
-    def generated(self, generator: nn.Module, noise: Tensor) -> Tensor:
-        """What a generator makes of noise, as real images come: in their range, of their side."""
-        half = self.reduction > 1 and self.generator.grows
-        images = generator(noise, half=half).float()
-        low, high = self.recipe.pixel_range
-        images = low + (images + 1) * ((high - low) / 2)
-        return images if half else self.reduced(images)
-
-    def reduced(self, images: Tensor) -> Tensor:
-        """Images (B, 3, S, S) of the side that this stage of the training has."""
-        return images if self.reduction == 1 else avg_pool2d(images, self.reduction)
-
-    def transform(self, images: Tensor) -> Tensor:
-        """The recipe's augmentation of labeled images."""
-        return images if self.recipe.augment is None else augment(images, self.recipe.augment)
-
-    def view(self, images: Tensor) -> Tensor:
-        """What stands for unlabeled and generated images: the same change for both."""
-        if self.recipe.two_views:
-            return augment_strongly(images, self.recipe.strong)
-        return self.transform(images)
-
-    @property
-    def teacher(self) -> nn.Module:
+    def teacher(self) -> ResNet18:
         """The averaged weights where there are any: a mean teacher (Tarvainen and Valpola 2017,
         arXiv:1703.01780)."""
         return self.ema.module if self.ema else self.classifier
 
-    @torch.no_grad()
-    def weak_view(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """What the teacher says of images flipped and hardly changed: logits and features."""
-        with untracked_statistics(self.teacher):
-            return self.teacher(augment(images, WEAK))
+    def images(self, batch: Tensor, reduction: int = 1) -> Tensor:
+        """uint8 (B, 3, S, S) → float of side S / reduction in the recipe's range, on the device."""
+        batch = batch.to(self.hardware.device, non_blocking=True)
+        images = reduced(to_range(batch, self.recipe.pixel_range), reduction)
+        return images.contiguous(memory_format=torch.channels_last)
 
-    def contrast_loss(self, features: Tensor, weak_features: Tensor) -> Tensor:
-        """How badly an image is found again, among those of the batch, in the teacher's view."""
-        queries = self.classifier.projection(features)
-        with torch.no_grad():
-            keys = self.teacher.projection(weak_features)
-        return losses.contrast(queries, keys, TEMPERATURE)
+    def generated(self, noise: Tensor, reduction: int = 1) -> Tensor:
+        """The generator's images of noise (B, z), in the range and of the side of real ones."""
+        half = reduction > 1 and self.generator.grows
+        low, high = self.recipe.pixel_range
+        images = low + (self.generator(noise, half=half).float() + 1) * ((high - low) / 2)
+        return images if half else reduced(images, reduction)
 
-    def turn_loss(self, images: Tensor) -> Tensor:
-        """How badly the classifier tells by which quarter turn each image was rotated."""
-        turned, turns = quarter_turns(self.transform(images))
-        _, features = self.classify(turned)
-        return losses.labeled_loss(self.classifier.turns(features), turns)
 
-    def real_loss(self, logits: Tensor) -> Tensor:
-        """How little these images are taken for real."""
-        return (losses.explicit_real_loss if self.recipe.explicit else losses.real_loss)(logits)
+class Stage(NamedTuple):
+    """What a step is at this point of a training: how much smaller its images are than the
+    photographs' side, and whether it looks at generated ones."""
 
-    def fake_loss(self, logits: Tensor) -> Tensor:
-        """How little these images are taken for generated."""
-        return (losses.explicit_fake_loss if self.recipe.explicit else losses.fake_loss)(logits)
-
-    def discriminator(self, logits: Tensor) -> Tensor:
-        """D(x), the probability of being real, (B,)."""
-        if self.recipe.explicit:
-            logits = logits[..., :-1] - logits[..., -1:]
-        return torch.sigmoid(losses.log_z(logits))
-
-    def noise(self, count: int) -> Tensor:
-        """Noise (count, …) for this process's share of the generated images."""
-        everyone = torch.randn(count * world(), self.generator.noise, device=self.hardware.device)
-        return share(everyone)
+    reduction: int = 1
+    generates: bool = True
 
 
 def make_learner(
@@ -140,51 +77,71 @@ def make_learner(
     stem = recipe.stem or ("imagenet" if size >= WHOLE else "small")
     extra = {"turns": recipe.rotation > 0, "projection": recipe.contrast > 0}
     network = ResNet18(classes + recipe.explicit, width, stem, **extra)
-    classifier = hardware.place(synchronized(network))
-    generator = None
+    classifier, generator = hardware.place(synchronized(network)), None
     if recipe.gan:
         grows = recipe.grows and size >= 2 * WHOLE
         generator = Generator(size, width=generator_width, grows=grows)
         generator = hardware.place(synchronized(generator))
     rate = recipe.rate(width)
     on_gpu = hardware.device.type == "cuda"
-    if on_gpu:  # where a recorded step finds it when it has changed
-        rate = torch.tensor(rate, device=hardware.device)
+    first = torch.tensor(rate, device=hardware.device) if on_gpu else rate  # captured steps read it
 
     def adam(network: nn.Module) -> torch.optim.Adam:
-        return torch.optim.Adam(network.parameters(), rate, BETAS, fused=True, capturable=on_gpu)
+        return torch.optim.Adam(network.parameters(), first, BETAS, fused=True, capturable=on_gpu)
 
     if recipe.optimizer == "sgd":
         optimizer = torch.optim.SGD(
-            classifier.parameters(), rate, 0.9, weight_decay=recipe.weight_decay, fused=True
+            classifier.parameters(), first, 0.9, weight_decay=recipe.weight_decay, fused=True
         )
     else:
         optimizer = adam(classifier)
+    ema = AveragedModel(classifier) if recipe.ema else None
+    generator_optimizer = adam(generator) if generator else None
     return Learner(
-        recipe,
-        hardware,
-        classifier,
-        generator,
-        wrap(classifier),
-        wrap(generator, partly_idle=generator.grows) if generator else None,
-        optimizer,
-        adam(generator) if generator else None,
-        AveragedModel(classifier) if recipe.ema else None,
-        size,
+        recipe, hardware, classifier, generator, optimizer, generator_optimizer, ema, size, rate
     )
 
 
-def supervised_step(learner: Learner, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
+def schedule(learner: Learner, progress: float, step: int) -> Stage:
+    """Set what changes in the course of a training, `progress` from 0 to 1; its stage.
+
+    The learning rate is constant, or half a cosine from its highest value to 0. Images have half
+    their side up to `small_first` (smaller images first; Touvron et al. 2019, arXiv:1906.06423),
+    unless that is less than 64 pixels. Generated images are looked at in the first step and in
+    every `gan_every`-th after it. The EMA spans the last tenth of the steps so far, and a fixed
+    number of them once its decay has reached the recipe's.
+    """
+    recipe, rate = learner.recipe, learner.rate
+    if recipe.cosine:
+        rate *= 0.5 * (1 + math.cos(math.pi * progress))
+    for optimizer in (learner.optimizer, learner.generator_optimizer):
+        for group in optimizer.param_groups if optimizer else ():
+            if isinstance(group["lr"], Tensor):  # on a GPU
+                group["lr"].fill_(rate)
+            else:
+                group["lr"] = rate
+    if learner.ema:
+        decay = min(recipe.ema, (1 + step) / (10 + step))
+        learner.ema.multi_avg_fn = get_ema_multi_avg_fn(decay)
+    early = recipe.small_first > 0 and progress <= recipe.small_first
+    reduction = 2 if early and learner.size >= 2 * WHOLE else 1
+    return Stage(reduction, recipe.gan and step % recipe.gan_every == 0)
+
+
+def supervised_step(
+    learner: Learner, stage: Stage, images: Tensor, labels: Tensor
+) -> dict[str, Tensor]:
     """One step on labeled images alone: images (B, 3, S, S) uint8, labels (B,)."""
+    images = learner.images(images, stage.reduction)
     with learner.hardware.autocast():
-        logits, _ = learner.classify(learner.transform(learner.images(images)))
+        logits, _ = learner.classifier(augmented(images, learner.recipe))
     loss = losses.labeled_loss(logits, labels.to(logits.device))
-    _descend(learner.optimizer, loss)
+    descend(learner.optimizer, loss)
     return {"labeled": loss.detach()}
 
 
 def ssgan_step(
-    learner: Learner, images: Tensor, labels: Tensor, unlabeled: Tensor
+    learner: Learner, stage: Stage, images: Tensor, labels: Tensor, unlabeled: Tensor
 ) -> dict[str, Tensor]:
     """One step on labeled and unlabeled images: first the classifier, then the generator, if any.
 
@@ -196,37 +153,43 @@ def ssgan_step(
     generated images pass through it separately. In the steps between two looks at generated
     images (`Recipe.gan_every`) all this happens without them.
     """
-    recipe = learner.recipe
-    gan = recipe.gan and learner.generates
-    real = learner.images(unlabeled)
+    recipe, classifier, teacher = learner.recipe, learner.classifier, learner.teacher
+    labeled, real = (learner.images(batch, stage.reduction) for batch in (images, unlabeled))
+    form = losses.EXPLICIT if recipe.explicit else losses.IMPLICIT
     terms = {}
     with learner.hardware.autocast():
-        labeled_logits, _ = learner.classify(learner.transform(learner.images(images)))
-        terms["labeled"] = losses.labeled_loss(labeled_logits, labels.to(real.device))
-        real_logits, real_features = learner.classify(learner.view(real))
+        logits, _ = classifier(augmented(labeled, recipe))
+        terms["labeled"] = losses.labeled_loss(logits, labels.to(real.device))
+        real_logits, real_features = classifier(view(real, recipe))
         if recipe.two_views:
-            weak_logits, weak_features = learner.weak_view(real)
+            weak_logits, weak_features = weak_view(teacher, real)
         if recipe.consistency:
             term = losses.consistency(weak_logits, real_logits, recipe.confidence)
             terms["consistency"] = recipe.consistency * term
         if recipe.contrast:
-            term = learner.contrast_loss(real_features, weak_features)
-            terms["contrast"] = recipe.contrast * term
+            queries = classifier.projection(real_features)
+            with torch.no_grad():
+                keys = teacher.projection(weak_features)
+            terms["contrast"] = recipe.contrast * losses.contrast(queries, keys, TEMPERATURE)
         if recipe.rotation:
-            terms["rotation"] = recipe.rotation * learner.turn_loss(real)
+            turned, turns = quarter_turns(augmented(real, recipe))
+            _, features = classifier(turned)
+            term = losses.rotation_prediction(classifier.turns(features), turns)
+            terms["rotation"] = recipe.rotation * term
         if recipe.entropy:
             terms["entropy"] = recipe.entropy * losses.conditional_entropy(real_logits)
-        if gan:
-            fake = learner.generated(learner.imagine, learner.noise(len(real)))
-            with untracked_statistics(learner.classifier, recipe.fresh_statistics):
-                fake_logits, _ = learner.classify(learner.view(fake.detach()))
-            terms["real"] = recipe.unlabeled_weight * learner.real_loss(real_logits)
-            terms["fake"] = recipe.unlabeled_weight * learner.fake_loss(fake_logits)
-    _descend(learner.optimizer, sum(terms.values()))
-    if gan:
+        if stage.generates:
+            noise = torch.randn(len(real) * world(), learner.generator.noise, device=real.device)
+            fake = learner.generated(share(noise), stage.reduction)
+            with untracked_statistics(classifier, recipe.fresh_statistics):
+                fake_logits, _ = classifier(view(fake.detach(), recipe))
+            terms["real"] = recipe.unlabeled_weight * form.real(real_logits)
+            terms["fake"] = recipe.unlabeled_weight * form.fake(fake_logits)
+    descend(learner.optimizer, sum(terms.values()))
+    if stage.generates:
         terms["generator"] = generator_step(learner, fake, real_features.detach())
-        terms["D(real)"] = learner.discriminator(real_logits).mean()
-        terms["D(fake)"] = learner.discriminator(fake_logits).mean()
+        terms["D(real)"] = discriminator(real_logits, recipe).mean()
+        terms["D(fake)"] = discriminator(fake_logits, recipe).mean()
     return {name: term.detach() for name, term in terms.items()}
 
 
@@ -237,24 +200,48 @@ def generator_step(learner: Learner, fake: Tensor, real_features: Tensor) -> Ten
     their features that of the unlabeled images; pull-away keeps them from being all alike.
     """
     recipe, classifier = learner.recipe, learner.classifier
-    classifier.requires_grad_(False)
+    form = losses.EXPLICIT if recipe.explicit else losses.IMPLICIT
     with learner.hardware.autocast(), untracked_statistics(classifier, recipe.fresh_statistics):
-        logits, features = classifier(learner.view(fake))
+        logits, features = classifier(view(fake, recipe))
     if recipe.feature_matching:
         loss = losses.feature_matching(real_features, features)
     else:
-        loss = learner.real_loss(logits)
+        loss = form.real(logits)
     if recipe.pull_away:
         loss = loss + recipe.pull_away * losses.pull_away(features)
-    _descend(learner.generator_optimizer, loss)
-    classifier.requires_grad_(True)
+    descend(learner.generator_optimizer, loss)
     return loss
 
 
-def _descend(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
-    optimizer.zero_grad(set_to_none=True)
-    loss.backward()
-    optimizer.step()
+def discriminator(logits: Tensor, recipe: Recipe) -> Tensor:
+    """D(x), the probability of being real, (B,)."""
+    if recipe.explicit:
+        logits = logits[..., :-1] - logits[..., -1:]
+    return torch.sigmoid(losses.log_z(logits))
+
+
+def augmented(images: Tensor, recipe: Recipe) -> Tensor:
+    """The recipe's augmentation of labeled images."""
+    return images if recipe.augment is None else augment(images, recipe.augment)
+
+
+def view(images: Tensor, recipe: Recipe) -> Tensor:
+    """What stands for unlabeled and generated images: the same change for both."""
+    if recipe.two_views:
+        return augment_strongly(images, recipe.strong)
+    return augmented(images, recipe)
+
+
+@torch.no_grad()
+def weak_view(teacher: ResNet18, images: Tensor) -> tuple[Tensor, Tensor]:
+    """The teacher's logits and features of images flipped and hardly changed."""
+    with untracked_statistics(teacher):
+        return teacher(augment(images, WEAK))
+
+
+def reduced(images: Tensor, factor: int) -> Tensor:
+    """Images (B, 3, S, S) → (B, 3, S / factor, S / factor), means of the pixels that merge."""
+    return images if factor == 1 else avg_pool2d(images, factor)
 
 
 @contextlib.contextmanager
@@ -264,11 +251,8 @@ def untracked_statistics(network: nn.Module, active: bool = True) -> Iterator[No
     Otherwise the running statistics used at evaluation would be, in part, those of generated
     images.
     """
-    layers = (
-        [m for m in network.modules() if isinstance(m, (nn.BatchNorm2d, nn.SyncBatchNorm))]
-        if active
-        else []
-    )
+    kinds = (nn.BatchNorm2d, nn.SyncBatchNorm)
+    layers = [m for m in network.modules() if isinstance(m, kinds)] if active else []
     momenta = [layer.momentum for layer in layers]
     for layer in layers:
         layer.momentum = 0.0
@@ -277,30 +261,3 @@ def untracked_statistics(network: nn.Module, active: bool = True) -> Iterator[No
     finally:
         for layer, momentum in zip(layers, momenta, strict=True):
             layer.momentum = momentum
-
-
-def set_schedule(learner: Learner, progress: float, step: int) -> None:
-    """What changes in the course of a training; `progress` goes from 0 to 1.
-
-    The learning rate is constant, or half a cosine from the learner's rate to 0. Images have half
-    their side up to `small_first` (smaller images first; Touvron et al. 2019, arXiv:1906.06423),
-    unless that is less than 64 pixels. Generated images are looked at in the first step and in
-    every `gan_every`-th after it. The averaged weights span the last tenth of the steps so
-    far, and a fixed number of them once their decay has reached the recipe's.
-    """
-    recipe = learner.recipe
-    rate = learner.rate
-    if recipe.cosine:
-        rate *= 0.5 * (1 + math.cos(math.pi * progress))
-    for optimizer in (learner.optimizer, learner.generator_optimizer):
-        for group in optimizer.param_groups if optimizer else ():
-            if isinstance(group["lr"], Tensor):  # on a GPU
-                group["lr"].fill_(rate)
-            else:
-                group["lr"] = rate
-    early = progress <= recipe.small_first and recipe.small_first > 0
-    learner.reduction = 2 if early and learner.size >= 2 * WHOLE else 1
-    learner.generates = step % recipe.gan_every == 0
-    if learner.ema:
-        decay = min(recipe.ema, (1 + step) / (10 + step))
-        learner.ema.multi_avg_fn = get_ema_multi_avg_fn(decay)

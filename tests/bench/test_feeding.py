@@ -1,21 +1,19 @@
-"""Shards for several processes, files that people really have, and what a step waits for."""
+"""Files that people really have, and what a step waits for."""
 
 import itertools
+from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
 from ssgan_core.bench import feeding
 from ssgan_core.bench.folders import folder_loader, open_with_pil, open_with_torchvision
 from ssgan_core.bench.odd_files import odd_files, open_all, verdicts
 from ssgan_core.errors import InputError
 from ssgan_core.photos.files import scan
-from ssgan_core.photos.loader import Cached, Loader, decode_all, has_dali
-from ssgan_core.photos.schedule import Schedule
+from ssgan_core.photos.loader import has_dali
+from ssgan_core.photos.photoset import PhotoSet, decode_all
 
 needs_dali = pytest.mark.skipif(not has_dali(), reason="DALI exists for Linux only")
 FILES = odd_files()
@@ -24,71 +22,12 @@ LOADERS = [pytest.param("DALI", marks=needs_dali), "torchvision", "PIL"]
 
 def test_photos_of_unknown_class_are_never_the_labeled_ones():
     labels = torch.tensor([-1, 0, 1, -1]).repeat(75)
-    source = Cached(torch.arange(300, dtype=torch.uint8).view(-1, 1, 1, 1), labels)
+    images = torch.arange(300, dtype=torch.uint8).view(-1, 1, 1, 1)
+    source = PhotoSet(Path(), pd.DataFrame({"label": labels}), ("cat", "dog"), "", images=images)
     known = [next(batches)[0] for batches in [feeding.feed(source, 0)] for _ in range(8)]
     assert all((batch.labels >= 0).all() for batch in known)
     seen = torch.cat([batch.images for batch in known]).unique()
     assert len(seen) <= feeding.LABELED
-
-
-# Shards
-
-
-sharded = given(
-    n=st.integers(1, 90),
-    size=st.integers(1, 20),
-    shards=st.integers(1, 5),
-    seed=st.integers(0, 9),
-    number=st.integers(0, 7),
-)
-
-
-def schedules(n, size, shards, seed):
-    """The schedules of all shards; None where the rows are too few for them."""
-    largest = -(-n // shards)
-    if n // shards < -(-largest // size):
-        with pytest.raises(InputError, match="rows cannot be dealt"):
-            Schedule(np.arange(n), size, True, seed, 0, shards)
-        return None
-    return [Schedule(np.arange(n) * 2, size, True, seed, k, shards) for k in range(shards)]
-
-
-@sharded
-def test_shards_share_an_epoch_and_have_equally_many_batches(n, size, shards, seed, number):
-    if not (parts := schedules(n, size, shards, seed)):
-        return
-    epochs = [list(part.epoch(number)) for part in parts]
-    rows = np.concatenate([row for epoch in epochs for row in epoch])
-    assert sorted(rows) == list(range(0, 2 * n, 2))  # complete and disjoint
-    assert {len(epoch) for epoch in epochs} == {len(part) for part in parts} == {len(parts[0])}
-    assert all(1 <= len(batch) <= size for epoch in epochs for batch in epoch)
-    again = schedules(n, size, shards, seed)[-1].epoch(number)
-    assert all(map(np.array_equal, again, epochs[-1]))
-
-
-@sharded
-def test_shards_train_on_what_one_process_would(n, size, shards, seed, number):
-    if not (parts := schedules(n, size, shards, seed)):
-        return
-    batches = [part.batch(number) for part in parts]
-    assert len({len(batch) for batch in batches}) == 1
-    width = shards * len(batches[0])
-    alone = Schedule(parts[0].rows, width, True, seed).batch(number)
-    assert sorted(np.concatenate(batches)) == sorted(alone)
-
-
-@pytest.mark.parametrize(("shard", "shards"), [(2, 2), (-1, 2), (0, 0)])
-def test_a_shard_that_does_not_exist_is_refused(shard, shards):
-    source = Cached(torch.zeros(9, 3, 2, 2, dtype=torch.uint8), torch.zeros(9).long())
-    with pytest.raises(InputError, match=f"shard_id is {shard} and num_shards {shards}"):
-        Loader(source, np.arange(9), 2, shard_id=shard, num_shards=shards)
-
-
-def test_a_loader_gives_its_shard():
-    source = Cached(torch.zeros(9, 3, 2, 2, dtype=torch.uint8), torch.arange(9))
-    shards = [Loader(source, np.arange(9), 2, shard_id=k, num_shards=2) for k in range(2)]
-    labels = [[batch.labels.tolist() for batch in shard] for shard in shards]
-    assert labels == [[[0, 2], [4, 6], [8]], [[1, 3], [5], [7]]]
 
 
 # Files that people really have
@@ -170,15 +109,6 @@ def test_the_file_reader_gives_the_pixels_and_labels_of_the_image_folder(folder)
     assert batch["labels"].flatten().tolist() == labels.tolist()
     apart = (batch["images"].cpu() - images).abs()
     assert apart[..., 2:-2, 2:-2].max() <= 2 * 3 / 255 and apart.mean() < 0.01
-
-
-@needs_dali
-def test_shards_of_the_file_reader_hold_every_file_once(folder):
-    from ssgan_core.bench.dali_files import file_loader
-
-    shards = [file_loader(folder, 16, 3, threads=1, shard_id=k, num_shards=2) for k in range(2)]
-    sizes = [[len(batch[0]["labels"]) for batch in shard] for shard in shards]
-    assert sizes == [[3, 2], [3, 2]]
 
 
 # What a step waits for

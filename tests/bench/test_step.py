@@ -16,7 +16,7 @@ from ssgan_core.bench.step import (
     make_both,
     random_batches,
 )
-from ssgan_core.hardware import Hardware
+from ssgan_core.device import Hardware
 from ssgan_core.ssgan.recipes import ARTICLE
 from ssgan_core.ssgan.step import ssgan_step
 

@@ -8,7 +8,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from ssgan_core.bench import timing
 from ssgan_core.bench.step import random_batches
 from ssgan_core.bench.timing import Work, floors, race
-from ssgan_core.hardware import Hardware
+from ssgan_core.device import Hardware
 from ssgan_core.ssgan.recipes import ARTICLE
 from ssgan_core.ssgan.step import make_learner, ssgan_step
 

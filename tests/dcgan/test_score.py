@@ -50,7 +50,7 @@ def test_the_penalty_is_the_squared_slope_and_can_be_descended():
 
 def test_the_judge_puts_likely_images_before_unlikely_ones_and_reads_no_unknown_label():
     data = dark_and_bright(train=140, val=30, test=30)
-    data.photos.table.loc[:19, "label"] = UNKNOWN  # a loss on label −1 would raise
+    data.table.loc[:19, "label"] = UNKNOWN  # a loss on label −1 would raise
     judge, fit = train_judge(data, 40, width=8)
     images = data.images
     assert judge.reference.shape == (60, 64)

@@ -15,9 +15,9 @@ from ssgan_core.dcgan.networks import Discriminator
 from ssgan_core.dcgan.settings import DCGANSettings
 from ssgan_core.dcgan.training import Gan, Recipe, dcgan_step, train
 from ssgan_core.errors import InputError
-from ssgan_core.photos.generator import LADDERS, Generator
+from ssgan_core.photos.networks import LADDERS, Generator
 
-SIZES = {"width": 32, "looks": 3}
+SIZES = {"width": 32, "evaluations": 3}
 RECIPE = Recipe(batch=8)
 
 
@@ -104,7 +104,7 @@ def test_it_learns_an_easy_picture(images):
     )
     assert end < start / 3
     assert trained.steps.shape == (150, 4) and trained.steps.index[-1] == 150
-    assert list(trained.samples) == [0, 5, 17, 67, 150] == [0, *trained.looks["step"]]
+    assert list(trained.samples) == [0, 5, 17, 67, 150] == [0, *trained.evaluations["step"]]
     assert trained.samples[0].shape == (24, 3, 32, 32)
     assert trained.samples[0].dtype == torch.uint8
 
@@ -122,19 +122,19 @@ def test_a_killed_training_goes_on_exactly(images, tmp_path):
         pass
 
     def kill(line: str) -> None:
-        if line.startswith("step 3 "):
+        if "step 3/" in line:
             raise Killed
 
     path = tmp_path / "a.pt"
     with pytest.raises(Killed):
         train(RECIPE, images, 6, **SIZES, judge=judge, checkpoint=path, report=kill)
     resumed = train(RECIPE, images, 6, **SIZES, judge=judge, checkpoint=path)
-    assert len(asked) == 2 * len(whole.looks)  # the rounds before the kill are not judged again
+    assert len(asked) == 2 * len(whole.evaluations)  # none is judged again
     assert torch.equal(weights(whole.generator), weights(resumed.generator))
     assert all(torch.equal(whole.samples[step], resumed.samples[step]) for step in whole.samples)
     pd.testing.assert_frame_equal(whole.steps, resumed.steps)
     pd.testing.assert_frame_equal(
-        whole.looks.drop(columns="seconds"), resumed.looks.drop(columns="seconds")
+        whole.evaluations.drop(columns="seconds"), resumed.evaluations.drop(columns="seconds")
     )
     again = train(RECIPE, images, 6, **SIZES, checkpoint=path)
     assert torch.equal(again.samples[6], whole.samples[6])

@@ -2,9 +2,11 @@
 
 from dataclasses import replace
 
+import pandas as pd
 import pytest
 import torch
 
+from ssgan_core import loop, losses
 from ssgan_core.bench import timing
 from ssgan_core.bench.digits import (
     PlainDiscriminator,
@@ -14,24 +16,20 @@ from ssgan_core.bench.digits import (
     plain_step,
     profile,
 )
-from ssgan_core.digits import training as loop
+from ssgan_core.device import Hardware, descend
 from ssgan_core.digits.density import Density
 from ssgan_core.digits.images import draw_labeled, load_digits
 from ssgan_core.digits.networks import StackedLinear, digits_pair
 from ssgan_core.digits.settings import DigitsSettings
 from ssgan_core.digits.step import (
-    EXPLICIT,
-    IMPLICIT,
     Batch,
     Recipe,
     baseline_step,
     draw_batch,
     train_step,
-    update,
 )
 from ssgan_core.digits.training import predict, spread_labels, train
 from ssgan_core.errors import InputError
-from ssgan_core.hardware import Hardware
 
 PLAIN = Hardware(torch.device("cpu"), bf16=False)
 
@@ -97,11 +95,11 @@ def test_one_pass_makes_the_update_of_the_plain_loop(side):
 def test_explicit_form_with_its_last_logit_at_zero_is_the_implicit_form():
     logits = torch.randn(2, 16, 10)
     eleven = torch.cat([logits, torch.zeros(2, 16, 1)], -1)
-    assert torch.allclose(EXPLICIT.real(eleven), IMPLICIT.real(logits))
-    assert torch.allclose(EXPLICIT.fake(eleven), IMPLICIT.fake(logits))
+    assert torch.allclose(losses.EXPLICIT.real(eleven), losses.IMPLICIT.real(logits))
+    assert torch.allclose(losses.EXPLICIT.fake(eleven), losses.IMPLICIT.fake(logits))
     labels = torch.randint(10, (2, 16))
-    both = IMPLICIT.labeled(logits, labels) + IMPLICIT.real(logits)
-    assert torch.allclose(EXPLICIT.labeled(eleven, labels), both)
+    both = losses.IMPLICIT.labeled(logits, labels) + losses.IMPLICIT.real(logits)
+    assert torch.allclose(losses.EXPLICIT.labeled(eleven, labels), both)
 
 
 def test_complement_terms_reach_the_right_network(digits, batch):
@@ -157,7 +155,7 @@ def test_training_learns_and_leaves_the_random_state_alone(digits, rows):
     state = torch.get_rng_state()
     lines = []
     recipe = Recipe(steps=150)
-    result = train(digits, rows, recipe, looks=3, progress=lines.append, hardware=PLAIN)
+    result = train(digits, rows, recipe, evaluations=3, report=lines.append, hardware=PLAIN)
     assert torch.equal(state, torch.get_rng_state())
     assert sum(result.accuracy) / 2 > 0.45 and sum(result.last_accuracy) / 2 > 0.45
     assert result.logits.shape == (2, 500, 10) and len(lines) == len(result.history) == 3
@@ -171,7 +169,7 @@ def test_test_labels_do_not_steer_training(digits, rows):
     hidden = torch.full_like(digits.labels, 9)
     hidden[rows.flatten()] = digits.labels[rows.flatten()]
     results = [
-        train(data, rows, recipe, progress=lambda _: None, hardware=PLAIN).logits
+        train(data, rows, recipe, report=lambda _: None, hardware=PLAIN).logits
         for data in (digits, wrong, replace(digits, labels=hidden))
     ]
     assert torch.equal(results[0], results[1]) and torch.equal(results[0], results[2])
@@ -186,10 +184,10 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_numbers(
     digits, rows, method, tmp_path, monkeypatch
 ):
     recipe = Recipe(method=method, steps=30)
-    arguments = {"looks": 3, "hardware": PLAIN}
-    whole = train(digits, rows, recipe, progress=lambda _: None, **arguments)
+    arguments = {"evaluations": 3, "hardware": PLAIN}
+    whole = train(digits, rows, recipe, report=lambda _: None, **arguments)
 
-    monkeypatch.setattr(loop, "CHECKPOINT_EVERY", 0.0)
+    monkeypatch.setattr(loop, "SAVE_SECONDS", 0.0)
     lines = []
 
     def kill(line):
@@ -199,30 +197,29 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_numbers(
 
     path = tmp_path / "run.pt"
     with pytest.raises(Killed):
-        train(digits, rows, recipe, checkpoint=path, progress=kill, **arguments)
+        train(digits, rows, recipe, checkpoint=path, report=kill, **arguments)
     lines.clear()
-    rest = train(digits, rows, recipe, checkpoint=path, progress=lines.append, **arguments)
+    rest = train(digits, rows, recipe, checkpoint=path, report=lines.append, **arguments)
     assert len(lines) == 2  # the looks at steps 20 and 30
     assert torch.equal(rest.logits, whole.logits)
     assert rest.last_accuracy == whole.last_accuracy
-    assert [row["step"] for row in rest.history] == [10, 20, 30]
-    timeless = [[row | {"seconds": 0} for row in run.history] for run in (rest, whole)]
-    assert timeless[0] == timeless[1]
+    assert rest.history.step.tolist() == [10, 20, 30]
+    pd.testing.assert_frame_equal(*(run.history.drop(columns="seconds") for run in (rest, whole)))
     assert rest.walls.keys() == whole.walls.keys()
     assert all(torch.equal(rest.walls[at], whole.walls[at]) for at in whole.walls)
 
-    again = train(digits, rows, recipe, checkpoint=path, progress=lines.append, **arguments)
+    again = train(digits, rows, recipe, checkpoint=path, report=lines.append, **arguments)
     assert len(lines) == 2 and torch.equal(again.logits, whole.logits)
 
 
 def test_a_checkpoint_of_another_training_is_refused(digits, rows, tmp_path):
-    how = {"checkpoint": tmp_path / "a.pt", "hardware": PLAIN, "progress": lambda _: None}
+    how = {"checkpoint": tmp_path / "a.pt", "hardware": PLAIN, "report": lambda _: None}
     recipe = Recipe(steps=4)
     train(digits, rows, recipe, **how)
     for other, changed, name in (
         (rows.flip(0), recipe, "labeled"),
         (rows, replace(recipe, labeled_weight=2.0), "recipe"),
-        (rows, replace(recipe, form=EXPLICIT), "outputs"),
+        (rows, replace(recipe, form=losses.EXPLICIT), "outputs"),
     ):
         with pytest.raises(InputError, match=rf"checkpoint of another training \({name}"):
             train(digits, other, changed, **how)
@@ -254,7 +251,7 @@ def test_label_spreading(digits):
 def test_benchmark_and_profile(digits, monkeypatch):
     monkeypatch.setattr(timing, "SIDE", {"cpu": 64})
     monkeypatch.setattr(timing, "COPIED", 1000)
-    frame = compare(digits, rounds=1, steps=1)
+    frame = compare(digits, evaluations=1, steps=1)
     assert list(frame.index) == ["plain", "ours"] and frame.loc["plain", "times plain"] == 1
     table = profile(digits, steps=1, top=5)
     assert len(table) == 5 and 0 < table.share.sum() <= 1
@@ -292,6 +289,6 @@ def test_an_update_is_adams_whatever_the_layout_of_the_gradient():
         layer, x = StackedLinear(1, 5, 3), torch.randn(1, 4, 5)
         optimizer = torch.optim.Adam(layer.parameters(), 0.1, fused=fused)
         for _ in range(2):
-            update(layer, layer(x).square().sum((1, 2)), optimizer)
+            descend(optimizer, layer(x).square().sum((1, 2)))
         after.append(layer.weight.detach())
     assert torch.allclose(*after, atol=1e-5)

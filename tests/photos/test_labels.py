@@ -285,13 +285,21 @@ def test_a_twin_of_a_test_photo(written):
     assert "a/1.jpg" not in draw_labeled(collection([*rows, ("a/6.jpg", 0, "v", "train")]), 4).paths
 
 
-def test_many_faults_are_listed_up_to_five(photos, written):
+def test_all_faults_are_listed(photos, written):
     lines = [f"cat.{i}.png,cat" for i in range(8)]
     found = fault(written(*lines), photos)
     assert "has 8 faults: line 2: " in found
-    assert "line 6: " in found
-    assert "line 7" not in found
-    assert found.endswith("and 3 more.")
+    assert [f"line {n}: 'cat.{n - 2}.png'" in found for n in range(2, 10)] == [True] * 8
+
+
+def test_a_quoted_field_over_two_lines_counts_as_two(photos, written):
+    found = fault(written(*good(photos), '"a', 'b.jpg",cat', "", "none.jpg,cat"), photos)
+    assert "has 2 faults: line 9: 'a\nb.jpg' is not among" in found
+    assert "; line 11: 'none.jpg' is not among" in found
+
+
+def test_a_quote_that_does_not_end_is_no_csv(photos, written):
+    assert "is not CSV in UTF-8 (" in fault(written(*good(photos), '"a.jpg,cat'), photos)
 
 
 def test_classes_must_all_be_there_twice(photos, written):

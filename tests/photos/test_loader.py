@@ -4,8 +4,10 @@ import io
 import itertools
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from hypothesis import given
@@ -15,16 +17,11 @@ from PIL import Image
 from ssgan_core.bench import loader as benchmark
 from ssgan_core.errors import InputError
 from ssgan_core.photos import loader as loaders
+from ssgan_core.photos import photoset
 from ssgan_core.photos.decode import jpeg_fault
 from ssgan_core.photos.files import scan
-from ssgan_core.photos.loader import (
-    Cached,
-    Loader,
-    PhotoStream,
-    choose_backend,
-    decode_all,
-)
-from ssgan_core.photos.schedule import Schedule
+from ssgan_core.photos.loader import Loader, PhotoStream, Schedule, choose_backend
+from ssgan_core.photos.photoset import PhotoSet, decode_all
 
 BACKENDS = ["torchvision"]
 try:
@@ -146,7 +143,9 @@ def test_the_schedule_follows_the_seed_and_the_epoch():
 
 def cached(n=1000):
     images = torch.arange(n, dtype=torch.int32).remainder(256).to(torch.uint8)
-    return Cached(images.view(n, 1, 1, 1).expand(n, 3, 2, 2), torch.arange(n) % 2)
+    images = images.view(n, 1, 1, 1).expand(n, 3, 2, 2)
+    table = pd.DataFrame({"label": np.arange(n) % 2})
+    return PhotoSet(Path(), table, ("cat", "dog"), "made up", images=images)
 
 
 def test_a_thousand_images_are_counted_as_a_thousand():
@@ -177,7 +176,7 @@ def test_images_and_labels_belong_to_the_rows():
     source = cached()
     for batch in itertools.islice(Loader(source, np.arange(90, 500), 64, shuffle=True).stream(), 9):
         assert torch.equal(batch.images, source.images[batch.rows])
-        assert torch.equal(batch.labels, source.labels[batch.rows])
+        assert torch.equal(batch.labels, source.targets[batch.rows])
         assert batch.images.dtype == torch.uint8 and batch.labels.dtype == torch.int64
 
 
@@ -279,13 +278,13 @@ def test_corrupt_files_are_left_out_and_listed(tmp_path, capfd, backend):
         "is empty",
         "is cut off within its picture",
     ]
-    assert len(decoded.photos) == len(decoded.images) == len(decoded.labels) == 300
+    assert len(decoded) == len(decoded.images) == len(decoded.targets) == 300
     assert shown[-1] == (303, 303)
     assert capfd.readouterr().err == ""
     # Rows and images still belong together.
-    assert list(decoded.photos.table.index) == list(range(300))
+    assert list(decoded.table.index) == list(range(300))
     for row in (0, 11, 12, 13, 200, 299):
-        alone = Image.open(io.BytesIO(decoded.photos.read(row))).resize(
+        alone = Image.open(io.BytesIO(decoded.read(row))).resize(
             (16, 16), Image.Resampling.BILINEAR
         )
         assert np.abs(decoded.images[row].permute(1, 2, 0).int().numpy() - alone).mean() < 2
@@ -296,7 +295,7 @@ def test_both_decoders_leave_out_the_same_files(tmp_path):
     photos = many(tmp_path, [("flawed", flawed(GOOD)), ("text", b"hello"), ("cmyk", ODD["cmyk"])])
     one, two = (decode_all(photos, 16, name) for name in ("dali", "torchvision"))
     assert one.corrupt == two.corrupt and len(one.corrupt) == 2
-    assert one.photos.checksum == two.photos.checksum
+    assert one.checksum == two.checksum
 
 
 @both
@@ -418,7 +417,7 @@ def test_unknown_decoders_and_sizes_are_refused(tmp_path):
 def test_images_are_decoded_once(tmp_path, monkeypatch):
     photos = collection(tmp_path, {str(i): encoded(picture(i)) for i in range(5)})
     decoded = decode_all(photos, 8, "torchvision")
-    monkeypatch.setattr(loaders, "_decoder", None)
+    monkeypatch.setattr(photoset, "decoder_of", None)
     loader = Loader(decoded, np.arange(5), 2, shuffle=True)
     assert sum(len(batch.rows) for _ in range(3) for batch in loader) == 15
 

@@ -5,8 +5,7 @@ import torch
 from torchvision.models import resnet18
 
 from ssgan_core.errors import InputError
-from ssgan_core.photos.generator import LADDERS, Generator
-from ssgan_core.photos.networks import ResNet18
+from ssgan_core.photos.networks import LADDERS, Generator, ResNet18
 
 
 def test_full_width_network_is_torchvisions_resnet18():

@@ -29,7 +29,7 @@ def data():
 
 @pytest.fixture(scope="module")
 def article(data):
-    return fit(find_recipe("article"), data, 6, width=8, generator_width=32, rounds=2)
+    return fit(find_recipe("article"), data, 6, width=8, generator_width=32, evaluations=2)
 
 
 def state(learner):
@@ -62,7 +62,7 @@ def test_the_recurrence_of_running_statistics_is_batch_norms_own(order, share):
 def test_statistics_are_those_of_the_images_given_and_then_as_before(article, data):
     learner = article.learner
     model, before = learner.classifier, state(learner)
-    rows = torch.as_tensor(data.photos.rows("unlabeled"))
+    rows = torch.as_tensor(data.rows("unlabeled"))
     with torch.no_grad():
         maps = model.conv1(learner.images(data.images[rows]))
     with statistics_of(model, real_batches(learner, data)):

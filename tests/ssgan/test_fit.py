@@ -12,31 +12,33 @@ import torch
 from photo_tables import dark_and_bright
 from torch.nn.functional import interpolate
 
-from ssgan_core import losses
-from ssgan_core.checkpoint import load_checkpoint, save_checkpoint, seed_step
+from ssgan_core import loop, losses
+from ssgan_core.device import Hardware
 from ssgan_core.errors import InputError
-from ssgan_core.hardware import Hardware
+from ssgan_core.loop import load_checkpoint, save_checkpoint, seed_step
+from ssgan_core.photos.augment import quarter_turns
+from ssgan_core.photos.photoset import PhotoSet
 from ssgan_core.ssgan import fit as fit_module
-from ssgan_core.ssgan import rounds
-from ssgan_core.ssgan.evaluate import PhotoData, evaluation_model, generate, probabilities
-from ssgan_core.ssgan.fit import fit
+from ssgan_core.ssgan.evaluate import evaluation_model, generate, probabilities, variety
+from ssgan_core.ssgan.fit import COLLAPSED, fit
 from ssgan_core.ssgan.recipes import ALL, Recipe, find_recipe, settings_table
 from ssgan_core.ssgan.step import (
+    augmented,
     make_learner,
-    set_schedule,
+    schedule,
     ssgan_step,
+    weak_view,
 )
-from ssgan_core.watch import COLLAPSED, variety
 
-SIZES = {"width": 8, "generator_width": 32, "rounds": 3}
+SIZES = {"width": 8, "generator_width": 32, "evaluations": 3}
 
 
 @pytest.fixture(scope="module")
-def data() -> PhotoData:
+def data() -> PhotoSet:
     return dark_and_bright()
 
 
-def fit_and_kill(at: str, recipe: Recipe, data: PhotoData, checkpoint: Path) -> None:
+def fit_and_kill(at: str, recipe: Recipe, data: PhotoSet, checkpoint: Path) -> None:
     """Train for six steps, and die when a line of progress says `at`."""
 
     class Killed(Exception):
@@ -90,12 +92,12 @@ def test_a_killed_training_goes_on_exactly(data, name, tmp_path, monkeypatch):
 
 def test_the_best_round_and_the_clock_survive_a_kill(data, tmp_path, monkeypatch):
     """All rounds are equally good, so the first is the best, and its weights are kept."""
-    monkeypatch.setattr(rounds, "accuracy", lambda *_: 0.5)
+    monkeypatch.setattr(fit_module, "accuracy", lambda *_: 0.5)
     recipe, path = find_recipe("supervised-augmented"), tmp_path / "a.pt"
     whole = fit(recipe, data, 6, **SIZES)
     fit_and_kill("step 4/6", recipe, data, path)
     saved = load_checkpoint(path)
-    saved["seconds"] += 1000
+    saved["loop"]["seconds"] += 1000
     best, now = saved["best"]["weights"], saved["ema"]
     assert not torch.equal(best["conv1.weight"], now["module.conv1.weight"])
     save_checkpoint(path, saved)
@@ -120,7 +122,7 @@ def test_time_alone_ends_a_training_and_its_learning_rate(data, monkeypatch):
     """By a clock of its own, a second a look: it counts minutes, not seconds or hours."""
     clock = itertools.count()
     own = SimpleNamespace(perf_counter=lambda: float(next(clock)))
-    monkeypatch.setattr(fit_module, "time", own)
+    monkeypatch.setattr(loop, "time", own)
     run = fit(find_recipe("supervised-augmented"), data, max_minutes=0.5, **SIZES)
     assert len(run.history) == 3 and 30 <= run.history.seconds.iloc[-1] < 35
     assert run.learner.optimizer.param_groups[0]["lr"] == 0
@@ -153,9 +155,9 @@ def test_a_checkpoint_of_another_training_is_refused(data, tmp_path):
     ):
         with pytest.raises(InputError, match="checkpoint of another training"):
             fit(find_recipe(name), data, **({"steps": 2} | change), **SIZES, checkpoint=path)
-    table = data.photos.table.copy()
+    table = data.table.copy()
     table.loc[[0, 30], "split"] = ["unlabeled", "labeled"]
-    relabeled = PhotoData(data.images, replace(data.photos, table=table))
+    relabeled = replace(data, table=table)
     with pytest.raises(InputError, match=r"another training \(photos"):
         fit(find_recipe("supervised-augmented"), relabeled, 2, **SIZES, checkpoint=path)
 
@@ -195,7 +197,7 @@ def test_fresh_statistics_are_those_of_unlabeled_images(data):
         find_recipe("supervised-augmented"), 32, 8, 32, 2, Hardware(torch.device("cpu"), False)
     )
     model = evaluation_model(learner, data)
-    rows = torch.as_tensor(data.photos.rows("unlabeled"))
+    rows = torch.as_tensor(data.rows("unlabeled"))
     with torch.no_grad():
         maps = model.conv1(learner.images(data.images[rows]))
     torch.testing.assert_close(model.bn1.running_mean, maps.mean((0, 2, 3)), atol=1e-4, rtol=1e-3)
@@ -224,15 +226,14 @@ def test_a_training_may_begin_with_smaller_images_and_judges_whole_ones():
     learner = make_learner(recipe, 128, 8, 32, 2, Hardware.detect())
     images = torch.zeros(2, 3, 128, 128, dtype=torch.uint8)
     for progress in (0.0, 0.5, 0.51, 1.0):
-        set_schedule(learner, progress, step=0)
-        fake = learner.generated(learner.generator, learner.noise(2))
-        assert learner.images(images).shape == fake.shape
+        stage = schedule(learner, progress, step=0)
+        fake = learner.generated(torch.randn(2, 100), stage.reduction)
+        assert learner.images(images, stage.reduction).shape == fake.shape
         sides.append(fake.shape[-1])
     assert sides == [64, 64, 128, 128]
 
     at_64 = make_learner(recipe, 64, 8, 32, 2, Hardware.detect())
-    set_schedule(at_64, 0.0, step=0)
-    assert at_64.images(images).shape[-1] == 128, "images that are small already stay as they are"
+    assert schedule(at_64, 0.0, step=0).reduction == 1, "small images stay as they are"
 
 
 def test_a_growing_generator_hides_nothing_in_small_images():
@@ -240,10 +241,10 @@ def test_a_growing_generator_hides_nothing_in_small_images():
     torch.manual_seed(0)
     learner = make_learner(find_recipe("ssgan"), 128, 8, 32, 2, Hardware.detect())
     images = torch.randint(0, 256, (8, 3, 128, 128), dtype=torch.uint8)
-    set_schedule(learner, 0.0, step=0)
+    stage = schedule(learner, 0.0, step=0)
     generator = learner.generator
     before = generator.small.weight.detach().clone()
-    ssgan_step(learner, images, torch.arange(8) % 2, images)
+    ssgan_step(learner, stage, images, torch.arange(8) % 2, images)
     assert not generator.head.weight.any() and (generator.small.weight != before).any()
     generator.eval()
     noise = torch.randn(2, generator.noise)
@@ -251,9 +252,9 @@ def test_a_growing_generator_hides_nothing_in_small_images():
     enlarged = interpolate(small, scale_factor=2, mode="bilinear")
     torch.testing.assert_close(whole, enlarged, rtol=1e-2, atol=1e-3)
 
-    set_schedule(learner, 1.0, step=0)
+    stage = schedule(learner, 1.0, step=0)
     learner.generator_optimizer.param_groups[0]["lr"] = 1e-3
-    ssgan_step(learner, images, torch.arange(8) % 2, images)
+    ssgan_step(learner, stage, images, torch.arange(8) % 2, images)
     assert generator.head.weight.any(), "whole images teach the last rung"
 
     at_64 = make_learner(find_recipe("ssgan"), 64, 8, 32, 2, Hardware.detect())
@@ -261,18 +262,18 @@ def test_a_growing_generator_hides_nothing_in_small_images():
 
 
 def test_rounds_with_smaller_images_are_never_the_best(monkeypatch):
-    monkeypatch.setattr(rounds, "accuracy", lambda *_: 0.5)
+    monkeypatch.setattr(fit_module, "accuracy", lambda *_: 0.5)
     data = dark_and_bright(size=128)
     recipe = replace(find_recipe("supervised-augmented"), small_first=0.9)
     run = fit(recipe, data, 6, **SIZES)
-    assert run.best_step == 6 and run.learner.reduction == 1
+    assert run.best_step == 6
 
 
 def test_averaged_weights_span_a_tenth_of_a_short_training():
     learner = make_learner(find_recipe("ssgan"), 32, 8, 32, 2, Hardware.detect())
     kept = []
     for step in (8, 89, 10**5):
-        set_schedule(learner, 0.5, step)
+        schedule(learner, 0.5, step)
         averaged, current = [torch.ones(1)], [torch.zeros(1)]
         learner.ema.multi_avg_fn(averaged, current, 1)
         kept.append(averaged[0].item())
@@ -288,25 +289,25 @@ def test_a_loss_that_is_not_a_number_stops_the_training(data, tmp_path, monkeypa
         return step(*arguments) if len(calls) < 4 else {"labeled": torch.tensor(float("nan"))}
 
     monkeypatch.setattr(fit_module, "supervised_step", broken)
-    monkeypatch.setattr(fit_module, "SAVE_MINUTES", 0.0)
+    monkeypatch.setattr(loop, "SAVE_SECONDS", 0.0)
     with pytest.raises(FloatingPointError, match=r"supervised-augmented: not finite before step 4"):
         fit(find_recipe("supervised-augmented"), data, 6, **SIZES, checkpoint=path)
-    assert load_checkpoint(path)["step"] == 3
+    assert load_checkpoint(path)["loop"]["step"] == 3
 
 
 def test_a_collapsed_generator_is_reported(data, monkeypatch):
     one = torch.zeros(40, 3, 32, 32, dtype=torch.uint8)
     lines = []
-    monkeypatch.setattr(rounds, "generate", lambda learner, noise: one)
+    monkeypatch.setattr(fit_module, "generate", lambda learner, noise: one)
     run = fit(find_recipe("feature-matching"), data, 2, **SIZES, report=lines.append)
     assert run.history["variety"].tolist() == [0, 0]
-    assert "the generator has collapsed" in lines[-1]
+    assert "the generator has collapsed" in lines[-2]
     assert variety(data.images[:20], data.images[20:]) > COLLAPSED
 
 
 def test_the_images_of_a_training_lie_on_its_device(data):
     moved = data.on(torch.device("meta"))
-    assert moved.images.device.type == "meta" and moved.photos is data.photos
+    assert moved.images.device.type == "meta" and moved.table is data.table
     assert data.images.device.type == "cpu"
 
 
@@ -317,7 +318,7 @@ def test_the_averaged_weights_are_the_teacher_and_only_look(data):
     torch.nn.init.zeros_(learner.ema.module.fc.weight)
     learner.ema.module.fc.bias.data = torch.tensor([1.0, 2.0])
     before = {name: v.clone() for name, v in learner.ema.state_dict().items()}
-    logits, _ = learner.weak_view(learner.images(data.images[:6]))
+    logits, _ = weak_view(learner.teacher, learner.images(data.images[:6]))
     assert torch.equal(logits, torch.tensor([[1.0, 2.0]]).expand(6, -1))
     changed = [n for n, v in learner.ema.state_dict().items() if not torch.equal(before[n], v)]
     assert not [name for name in changed if not name.endswith("num_batches_tracked")]
@@ -331,12 +332,18 @@ def test_telling_turns_teaches_the_features(data):
     images = torch.linspace(-1, 1, 32)[:, None].expand(16, 3, 32, 32) + 0.1 * torch.randn(
         16, 1, 1, 1
     )
-    first = learner.turn_loss(images)
+
+    def rotation() -> torch.Tensor:
+        turned, turns = quarter_turns(augmented(images, recipe))
+        _, features = learner.classifier(turned)
+        return losses.rotation_prediction(learner.classifier.turns(features), turns)
+
+    first = rotation()
     for _ in range(12):
         learner.optimizer.zero_grad()
-        learner.turn_loss(images).backward()
+        rotation().backward()
         learner.optimizer.step()
-    assert learner.turn_loss(images) < 0.5 < first
+    assert rotation() < 0.5 < first
     assert learner.classifier.fc.weight.grad is None
 
 
@@ -351,8 +358,8 @@ def test_weak_views_label_strong_ones_where_they_are_sure():
 
 
 def test_an_empty_split_is_named(data):
-    table = data.photos.table.assign(split=data.photos.table.split.replace("val", "unlabeled"))
-    empty = PhotoData(data.images, replace(data.photos, table=table))
+    table = data.table.assign(split=data.table.split.replace("val", "unlabeled"))
+    empty = replace(data, table=table)
     with pytest.raises(InputError, match="'val'"):
         fit(find_recipe("supervised-augmented"), empty, 2, **SIZES)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-import train_in_processes
+from ssgan import train_in_processes
 
 from ssgan_core.ssgan import step as photos
 
@@ -18,13 +18,16 @@ def test_two_processes_train_as_one(tmp_path, monkeypatch):
     script, out = Path(train_in_processes.__file__), tmp_path / "two.pt"
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
     command += ["--nproc_per_node=2", str(script), str(out)]
-    environment = os.environ | {"PYTHONPATH": str(script.parents[2]), "OMP_NUM_THREADS": "1"}
+    environment = os.environ | {
+        "PYTHONPATH": f"{script.parents[2]}:{script.parents[1]}",
+        "OMP_NUM_THREADS": "1",
+    }
     ran = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600)
     assert ran.returncode == 0, ran.stderr[-3000:]
     two = torch.load(out, weights_only=True)
     assert two["head"].any(), "a generator that grows has layers that the first steps leave out"
 
-    assert two["rounds"] == 2, "where clocks differ, that of process 0 counts"
+    assert two["evaluations"] == 2, "where clocks differ, that of process 0 counts"
 
     monkeypatch.setattr(photos, "synchronized", train_in_processes.without_batch_norm)
     for name, train in train_in_processes.PARITY.items():

@@ -7,17 +7,20 @@ import torch
 from torch import nn
 
 from ssgan_core import losses
-from ssgan_core.hardware import Hardware
+from ssgan_core.device import Hardware
 from ssgan_core.photos.networks import ResNet18
 from ssgan_core.ssgan import step as photos
 from ssgan_core.ssgan.recipes import Recipe, find_recipe
 from ssgan_core.ssgan.step import (
     WEAK,
     Learner,
+    Stage,
+    discriminator,
     make_learner,
-    set_schedule,
+    schedule,
     ssgan_step,
     untracked_statistics,
+    weak_view,
 )
 
 CPU = Hardware(torch.device("cpu"), False)
@@ -36,9 +39,10 @@ def still(recipe: Recipe) -> Learner:
     return learner
 
 
-def step(learner: Learner) -> dict[str, torch.Tensor]:
+def step(learner: Learner, generates: bool = True) -> dict[str, torch.Tensor]:
     torch.manual_seed(1)
-    return ssgan_step(learner, IMAGES, torch.arange(8) % 2, IMAGES.flip(0))
+    stage = Stage(generates=generates and learner.recipe.gan)
+    return ssgan_step(learner, stage, IMAGES, torch.arange(8) % 2, IMAGES.flip(0))
 
 
 def gradient(network: nn.Module) -> list[torch.Tensor]:
@@ -87,11 +91,11 @@ def test_the_generator_descends_its_loss(name):
 
 
 def test_the_explicit_form_has_its_own_losses():
-    learner, logits = still(find_recipe("explicit-class")), torch.randn(5, 3)
-    assert learner.real_loss(logits) == losses.explicit_real_loss(logits)
-    assert learner.fake_loss(logits) == losses.explicit_fake_loss(logits)
+    logits, explicit = torch.randn(5, 3), find_recipe("explicit-class")
+    assert losses.EXPLICIT.real(logits) == losses.explicit_real_loss(logits)
+    assert losses.EXPLICIT.fake(logits) == losses.explicit_fake_loss(logits)
     p = logits.softmax(1)
-    torch.testing.assert_close(learner.discriminator(logits), 1 - p[:, -1])
+    torch.testing.assert_close(discriminator(logits, explicit), 1 - p[:, -1])
 
 
 @pytest.mark.parametrize(
@@ -114,12 +118,10 @@ def test_between_two_looks_ours_is_its_training_without_a_gan():
     ours, other = (still(find_recipe(name)) for name in ("ssgan", "ssgan-minus-gan"))
     looks = []
     for number in range(9):
-        set_schedule(ours, 0.5, number)
-        looks.append(ours.generates)
+        looks.append(schedule(ours, 0.5, number).generates)
     assert looks == [True, False, False, False] * 2 + [True]
-    set_schedule(ours, 0.0, 1)
     before = [p.clone() for p in ours.generator.parameters()]
-    assert step(ours) == step(other)
+    assert step(ours, generates=False) == step(other)
     for one, two in zip(gradient(ours.classifier), gradient(other.classifier), strict=True):
         assert torch.equal(one, two)
     assert all(map(torch.equal, before, ours.generator.parameters()))
@@ -140,7 +142,7 @@ def test_the_teacher_looks_at_weak_views(monkeypatch):
     strengths = []
     monkeypatch.setattr(photos, "augment", lambda images, by: strengths.append(by) or images)
     learner = still(find_recipe("ssgan"))
-    learner.weak_view(learner.images(IMAGES))
+    weak_view(learner.teacher, learner.images(IMAGES))
     assert strengths == [WEAK]
 
 
@@ -150,7 +152,7 @@ def test_the_teacher_looks_at_weak_views(monkeypatch):
 def test_both_learning_rates_follow_the_schedule(name, factors):
     learner = still(find_recipe(name))
     for progress, factor in zip((0, 0.5, 1), factors, strict=True):
-        set_schedule(learner, progress, step=0)
+        schedule(learner, progress, step=0)
         for optimizer in (learner.optimizer, learner.generator_optimizer):
             rate = optimizer.param_groups[0]["lr"]
             assert rate == pytest.approx(factor * learner.recipe.learning_rate * 2)  # width 8

@@ -11,12 +11,10 @@ import pandas as pd
 import torch
 from torch import nn
 
-from ssgan_core.hardware import Hardware
-from ssgan_core.parallel import processes, rank
-from ssgan_core.photos.files import PhotoCollection
-from ssgan_core.ssgan import fit as fit_module
+from ssgan_core import loop
+from ssgan_core.device import Hardware, processes, rank
+from ssgan_core.photos.photoset import PhotoSet
 from ssgan_core.ssgan import step as photos
-from ssgan_core.ssgan.evaluate import PhotoData
 from ssgan_core.ssgan.fit import Fit, fit
 from ssgan_core.ssgan.recipes import find_recipe
 
@@ -33,17 +31,17 @@ def without_batch_norm(network: nn.Module) -> nn.Module:
     return network
 
 
-def made_up(size: int) -> PhotoData:
+def made_up(size: int) -> PhotoSet:
     generator = torch.Generator().manual_seed(0)
     images = torch.randint(0, 256, (80, 3, size, size), dtype=torch.uint8, generator=generator)
     split = np.repeat(["labeled", "unlabeled", "val", "test"], [8, 52, 10, 10])
     table = pd.DataFrame({"path": map(str, range(80)), "label": np.arange(80) % 2, "split": split})
-    return PhotoData(images, PhotoCollection(Path("."), table, ("cat", "dog"), "made up"))
+    return PhotoSet(Path("."), table, ("cat", "dog"), "made up", images=images)
 
 
 def train_article() -> Fit:
     recipe = replace(find_recipe("article"), learning_rate=1e-4, unlabeled_batch=16)
-    return fit(recipe, made_up(32), 3, width=8, generator_width=16, rounds=3)
+    return fit(recipe, made_up(32), 3, width=8, generator_width=16, evaluations=3)
 
 
 def train_views() -> Fit:
@@ -51,20 +49,20 @@ def train_views() -> Fit:
     recipe = replace(
         find_recipe("ssgan-minus-gan"), learning_rate=1e-4, confidence=0.0, labeled_batch=8
     )
-    return fit(replace(recipe, unlabeled_batch=16), made_up(32), 3, width=8, rounds=3)
+    return fit(replace(recipe, unlabeled_batch=16), made_up(32), 3, width=8, evaluations=3)
 
 
 def train_by_the_clock() -> Fit:
     """Minutes end it, and the clock of process 1 is three times as fast."""
     if rank():
-        fit_module.time = SimpleNamespace(perf_counter=lambda: 3 * time.perf_counter())
-    return fit(find_recipe("supervised"), made_up(32), max_minutes=0.02, width=8, rounds=2)
+        loop.time = SimpleNamespace(perf_counter=lambda: 3 * time.perf_counter())
+    return fit(find_recipe("supervised"), made_up(32), max_minutes=0.02, width=8, evaluations=2)
 
 
 def train_growing() -> Fit:
     """Small images at first, whole ones later, and a generator that is idle in every other step."""
     recipe = replace(find_recipe("ssgan"), small_first=0.4, gan_every=2, unlabeled_batch=16)
-    return fit(recipe, made_up(128), 4, width=8, generator_width=16, rounds=2)
+    return fit(recipe, made_up(128), 4, width=8, generator_width=16, evaluations=2)
 
 
 def plain(done: Fit) -> dict:
@@ -82,6 +80,6 @@ if __name__ == "__main__":
     with processes():
         told = {name: plain(train()) for name, train in PARITY.items()}
         told["head"] = train_growing().learner.generator.head.weight.detach()
-        told["rounds"] = len(train_by_the_clock().history)
+        told["evaluations"] = len(train_by_the_clock().history)
         if rank() == 0:
             torch.save(told, sys.argv[1])

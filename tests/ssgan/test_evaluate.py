@@ -6,8 +6,8 @@ import pytest
 import torch
 from photo_tables import dark_and_bright
 
-from ssgan_core.hardware import Hardware
-from ssgan_core.ssgan.probe import linear_probe
+from ssgan_core.device import Hardware
+from ssgan_core.ssgan.evaluate import linear_probe
 from ssgan_core.ssgan.recipes import find_recipe
 from ssgan_core.ssgan.step import make_learner
 
@@ -22,10 +22,10 @@ def learner():
 
 def told(data, change):
     """The same photos with other classes for the unlabeled ones."""
-    table = data.photos.table.copy()
+    table = data.table.copy()
     unlabeled = table["split"] == "unlabeled"
     table.loc[unlabeled, "label"] = change(table.loc[unlabeled, "label"])
-    return replace(data, photos=replace(data.photos, table=table))
+    return replace(data, table=table)
 
 
 def test_a_probe_learns_the_known_classes_and_no_others(learner):

@@ -1,0 +1,256 @@
+"""The one training loop: seeds, evaluations, checkpoints, and a stop that loses nothing.
+
+It knows no problem. A problem gives it `parts` (all that a checkpoint holds), `step` and
+`evaluate`; see `ssgan_core.dcgan.training` for the shortest example.
+"""
+
+import contextlib
+import signal
+import threading
+import time
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from ssgan_core.device import average, broadcast, own_random_numbers, rank
+from ssgan_core.errors import InputError
+from ssgan_core.paths import whole_file
+
+SAVE_SECONDS = 120.0  # between two checkpoints
+SPREAD = 0x9E3779B1  # odd, near 2³² divided by the golden ratio: multiples spread evenly (Knuth)
+
+
+class Part(Protocol):
+    """What a checkpoint can hold: a network, an optimizer, averaged weights, a `Kept`."""
+
+    def state_dict(self) -> dict[str, Any]: ...
+    def load_state_dict(self, state: dict[str, Any]) -> Any: ...
+
+
+class Kept(dict):
+    """Plain values and tensors that a checkpoint holds beside the networks."""
+
+    def state_dict(self) -> dict[str, Any]:
+        return dict(self)
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        for name, value in state.items():
+            here = self.get(name)
+            self[name] = value.to(here.device) if isinstance(here, Tensor) else value
+
+
+def run(
+    parts: Mapping[str, Part],
+    step: Callable[[int, float], Mapping[str, Tensor]],
+    evaluate: Callable[[int, float], Mapping[str, float]],
+    identity: Mapping[str, Any],
+    *,
+    steps: int | None = None,
+    max_minutes: float | None = None,
+    evaluations: int | Sequence[float] = 10,
+    seed: int = 0,
+    checkpoint: Path | None = None,
+    report: Callable[[str], None] = lambda line: None,
+) -> pd.DataFrame:
+    """Train, and return a row for each evaluation.
+
+    A row holds `step`, `seconds` (of the clock, those of earlier runs that it goes on from
+    counted), what `evaluate(steps so far, progress)` found, and the mean of each term that
+    `step(number, progress)` returned since the last evaluation, over the steps that had it.
+
+    Training ends after `steps` or after `max_minutes`, whichever comes first; `progress` goes from
+    0 to 1 along that one. `evaluations` is their number, evenly spread, or the progress at which
+    each takes place. Checkpoints are written after each evaluation, every two minutes and at
+    Ctrl-C. `identity` holds plain values that say which training this is, its `name` for messages.
+
+    Every random number of a step depends on the seed and the step alone, so a training that goes
+    on from its checkpoint computes, on a CPU and with `steps` alone, exactly what it would have
+    computed uninterrupted. PyTorch's generators are afterwards as they were before.
+
+    Raises
+    ------
+    InputError
+        Neither steps nor minutes, or the checkpoint is another training's.
+    FloatingPointError
+        A term is no longer a number; the last checkpoint is kept.
+    KeyboardInterrupt
+        After Ctrl-C, once the step is done and everything saved.
+    """
+    if not steps and not max_minutes:
+        raise InputError("neither steps nor max_minutes says when training ends; give one")
+    if isinstance(evaluations, int):
+        evaluations = [(i + 1) / evaluations for i in range(evaluations)]
+    name, report = identity["name"], report if rank() == 0 else lambda line: None
+    so_far = Kept(step=0, seconds=0.0, evaluated=0, sums={}, rows=[])
+    parts = {**parts, "loop": so_far}
+    if saved := resume_checkpoint(checkpoint, identity):
+        _load(parts, saved)
+        report(f"{name}: goes on from step {so_far['step']:,}")
+    started, last_saved = time.perf_counter() - so_far["seconds"], time.perf_counter()
+
+    def progress() -> float:
+        by_time = so_far["seconds"] / (60 * max_minutes) if max_minutes else 0.0
+        return min(1.0, max(by_time, so_far["step"] / steps if steps else 0.0))
+
+    with own_random_numbers(), graceful_stop() as stop:
+        while progress() < 1 or so_far["evaluated"] < len(evaluations):
+            seed_step(seed, so_far["step"])
+            for term, value in step(so_far["step"], progress()).items():
+                total, count = so_far["sums"].get(term, (0.0, 0))
+                so_far["sums"][term] = (total + value.double(), count + 1)
+            so_far["step"] += 1
+            now = time.perf_counter()
+            so_far["seconds"], late, asked = broadcast(
+                now - started, now - last_saved > SAVE_SECONDS, stop.is_set()
+            )
+            due = sum(at <= progress() + 1e-9 for at in evaluations)
+            if not (due > so_far["evaluated"] or late or asked):
+                continue
+            means = _means(name, so_far)
+            if due > so_far["evaluated"]:
+                row = {"step": so_far["step"], "seconds": so_far["seconds"]}
+                found = evaluate(so_far["step"], progress())
+                so_far["rows"].append(row | dict(found) | means)
+                so_far.update(evaluated=due, sums={})
+                so_far["seconds"] = broadcast(time.perf_counter() - started)[0]
+            if checkpoint and rank() == 0:
+                states = {part: held.state_dict() for part, held in parts.items()}
+                save_checkpoint(checkpoint, states | {"identity": dict(identity)})
+            last_saved = time.perf_counter()
+            report(_status(name, so_far, steps, progress()))
+            if asked:
+                where = f"saved in {checkpoint}; the same command goes on from there"
+                report(f"{name}: stopped, {where if checkpoint else 'nothing saved'}")
+                raise KeyboardInterrupt
+    return pd.DataFrame(so_far["rows"])
+
+
+def _load(parts: Mapping[str, Part], saved: Mapping[str, Any]) -> None:
+    for name, part in parts.items():
+        state = saved[name]
+        if isinstance(part, torch.optim.Optimizer):  # rates as this device wants them
+            state = state | {"param_groups": part.state_dict()["param_groups"]}
+        part.load_state_dict(state)
+
+
+def _means(name: str, so_far: Mapping[str, Any]) -> dict[str, float]:
+    """Mean of each term since the last evaluation; FloatingPointError where one is not finite."""
+    sums = so_far["sums"].items()
+    means = {term: average(total / count).item() for term, (total, count) in sums}
+    if not np.isfinite(list(means.values())).all():
+        raise FloatingPointError(
+            f"{name}: not finite before step {so_far['step']}: {means}; a lower learning rate "
+            "or another seed may help"
+        )
+    return means
+
+
+def _status(name: str, so_far: Mapping[str, Any], steps: int | None, progress: float) -> str:
+    """Progress in a line: step, time, and the numbers of the last evaluation."""
+    total = f"/{steps:,}" if steps else ""
+    words = [f"step {so_far['step']:,}{total}", f"{so_far['seconds']:.0f} s"]
+    if progress < 1:
+        words.append(remaining(so_far["seconds"], progress))
+    if so_far["rows"]:
+        row = so_far["rows"][-1].items()
+        words += [f"{key} {value:.3f}" for key, value in row if key not in ("step", "seconds")]
+    return f"{name}: " + ", ".join(words)
+
+
+def remaining(seconds: float, progress: float) -> str:
+    """How long the rest will take at the pace so far, `12 min to go`; progress in (0, 1]."""
+    left = seconds * (1 - progress) / progress
+    if left < 90:
+        return f"{left:.0f} s to go"
+    return f"{left / 60:.0f} min to go" if left < 90 * 60 else f"{left / 3600:.1f} h to go"
+
+
+@contextlib.contextmanager
+def graceful_stop() -> Iterator[threading.Event]:
+    """Turn the first Ctrl-C (or SIGTERM) into a request; a second one interrupts at once.
+
+    Signals reach the main thread alone: in another thread nothing changes.
+    """
+    stop = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+
+    def ask(number: int, frame: object) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+        stop.set()
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def seed_step(seed: int, step: int) -> None:
+    """Seed torch's default generators with a number that this seed and step give.
+
+    On a CPU only its low 32 bits count. The steps of a seed follow one another there, and those of
+    different seeds begin far apart. Step −1 is for what comes before training.
+    """
+    torch.manual_seed((seed * SPREAD + step + 1) % 2**32)
+
+
+def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
+    """Write `state`; the file is always either the previous checkpoint or the whole new one.
+
+    Raises OSError where the disk is full.
+    """
+    try:
+        with whole_file(path) as partial:
+            torch.save(state, partial)
+    except RuntimeError as error:  # torch's word for a write that failed
+        raise OSError(f"{path} could not be written: {error}") from error
+
+
+def load_checkpoint(path: Path) -> dict[str, Any] | None:
+    """The state that `save_checkpoint` wrote, on the CPU, or None where there is none.
+
+    Networks and optimizers move what they load to where they are. Loaded with
+    `weights_only=True`: a checkpoint cannot run code. Raises InputError for any other file.
+    """
+    if not path.exists():
+        return None
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise InputError(f"{path} is not a checkpoint of this package: {error}") from error
+
+
+def resume_checkpoint(path: Path | None, identity: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The checkpoint of the training that `identity` describes; None where there is none.
+
+    Raises
+    ------
+    InputError
+        The file is not a checkpoint, or that of another training; says in what it differs.
+    """
+    saved = load_checkpoint(path) if path else None
+    if saved is None:
+        return None
+    theirs = saved.get("identity")
+    theirs = theirs if isinstance(theirs, dict) else {}
+    differ = [key for key, value in identity.items() if theirs.get(key) != value]
+    if differ:
+        here = ", ".join(f"{key} {identity[key]!r}" for key in differ)
+        there = ", ".join(f"{key} {theirs.get(key)!r}" for key in differ)
+        raise InputError(f"{path} is a checkpoint of another training ({there}, not {here})")
+    return saved
+
+
+def checksum(numbers: Tensor) -> int:
+    """A short number that tells tensors apart, for the identity of a training."""
+    return zlib.crc32(numbers.contiguous().numpy())

@@ -1,0 +1,143 @@
+"""Photographs in memory: their images, and what is known of them, from decoding to evaluation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, Self
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from ssgan_core.errors import InputError
+from ssgan_core.paths import resolve_path
+from ssgan_core.pets.collection import drawn_pets
+from ssgan_core.photos.decode import PixelRange, quiet, to_range
+from ssgan_core.photos.files import PhotoCollection, scan
+from ssgan_core.photos.loader import choose_backend, decoder_of, targets_of
+from ssgan_core.photos.splits import split_photos
+from ssgan_core.settings import Settings
+
+CORRUPT_SHARE = 0.01  # more than this is no accident but the wrong folder
+DECODE_BATCH = 128
+
+
+class ImageSettings(Settings):
+    """Where the images come from, and their size."""
+
+    photos: str | None = Field(None, description="folder of photos; None: drawn pets")
+    size: int = Field(None, ge=16, le=224, description="side of an image in pixels")
+    pets: int = Field(None, ge=60, description="pets to draw where no photos are given")
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class PhotoSet(PhotoCollection):
+    """A photo collection in memory: images uint8 (N, 3, S, S), row for row with `table`.
+
+    `corrupt` names the photos that were left out, (path, reason); `backend` is what decoded them,
+    `reason` why. It is a source for loaders: `Loader(photo_set, rows, …)`.
+    """
+
+    images: Tensor
+    corrupt: tuple[tuple[str, str], ...] = ()
+    backend: str = ""
+    reason: str = ""
+    name: str = ""
+
+    @cached_property
+    def targets(self) -> Tensor:
+        """Classes of all rows, int64 (N,), -1 where unknown, on the device of the images."""
+        return targets_of(self).to(self.images.device)
+
+    def labels(self, split: str) -> np.ndarray:
+        """True classes of a split, in the order of its rows."""
+        return self.table["label"].to_numpy()[self.rows(split)]
+
+    def on(self, device: torch.device) -> Self:
+        """The same with the images in this device's memory: no step waits for a copy of its own."""
+        return replace(self, images=self.images.to(device))
+
+    def decode(self, batches: Iterable[np.ndarray], pixel_range: PixelRange) -> Iterator[Tensor]:
+        """Images of each batch of rows, in order."""
+        for rows in batches:
+            index = torch.from_numpy(rows).to(self.images.device)
+            yield to_range(self.images[index], pixel_range)
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """What `metrics.json` tells of the data."""
+        return {
+            "name": self.name,
+            "layout": self.layout,
+            "photos": len(self),
+            "corrupt": len(self.corrupt),
+            "loader": self.backend,
+            "loader_reason": self.reason,
+            "checksum": self.checksum,
+        }
+
+
+def load_photos(settings: ImageSettings, report: Callable[[str], None]) -> PhotoSet:
+    """Find, decode and split the photographs that the settings name.
+
+    Raises
+    ------
+    InputError
+        No usable photos in the folder, or more than 1 % of them cannot be decoded.
+    """
+    if settings.photos:
+        name, root = "photographs", resolve_path(settings.photos)
+    else:
+        name, root = "drawn pets", drawn_pets(settings.pets, size=max(64, settings.size))
+    photos = decode_all(scan(root), settings.size)
+    report(f"{len(photos)} photos, {photos.layout}")
+    report(photos.reason)
+    for path, reason in photos.corrupt:
+        report(f"skipped {path}: {reason}")
+    return replace(split_photos(photos), name=name)
+
+
+def decode_all(
+    photos: PhotoCollection,
+    size: int,
+    backend: str = "auto",
+    progress: Callable[[int, int], None] | None = None,
+) -> PhotoSet:
+    """Decode every photo once to uint8 (N, 3, size, size) on the CPU.
+
+    Files that are corrupt or no JPEG are left out and listed. `progress(done, total)` is called
+    after each batch; what it shows must go to standard output (file descriptor 2 is silenced).
+    Raises InputError when more than 1% of the files are corrupt.
+    """
+    if size < 1:
+        raise InputError(f"size is {size}; 1 pixel or more is accepted.")
+    backend, reason = choose_backend(backend)
+    total = len(photos)
+    images = torch.empty(total, 3, size, size, dtype=torch.uint8)
+    kept: list[np.ndarray] = []
+    faults: list[tuple[int, str]] = []
+    filled = 0
+    every = np.split(np.arange(total), range(DECODE_BATCH, total, DECODE_BATCH))
+    with quiet():
+        for decoded in decoder_of(backend)(photos, every, size):
+            images[filled : filled + len(decoded.rows)] = decoded.images
+            filled += len(decoded.rows)
+            kept.append(decoded.rows)
+            faults += decoded.faults
+            if progress is not None:
+                progress(filled + len(faults), total)
+    corrupt = tuple((photos.table["path"][row], reason) for row, reason in faults)
+    if len(corrupt) > CORRUPT_SHARE * total:
+        first = "; ".join(f"'{path}' {reason}" for path, reason in corrupt[:3])
+        raise InputError(
+            f"{len(corrupt)} of the {total} files in {photos.root} are no JPEG photographs that "
+            f"can be decoded, and up to {CORRUPT_SHARE:.0%} are accepted; the first: {first}."
+        )
+    table = photos.table.iloc[np.concatenate(kept)].reset_index(drop=True)
+    return PhotoSet(
+        photos.root, table, photos.classes, photos.layout, photos.skipped,
+        images=images[:filled], corrupt=corrupt, backend=backend, reason=reason,
+    )  # fmt: skip

@@ -1,0 +1,89 @@
+"""Parameters of the chapters on classifying photographs."""
+
+import math
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from ssgan_core.photos.networks import LADDERS
+from ssgan_core.photos.photoset import ImageSettings
+from ssgan_core.ssgan.recipes import RECIPES, Recipe, find_recipe
+
+
+class PhotoSettings(ImageSettings):
+    """Parameters that the chapters on classifying photographs share."""
+
+    labeled_set: str | None = Field(
+        None, description="CSV (path,label) of the labeled photos; None: drawn at random"
+    )
+    labels: int = Field(100, ge=2, description="labeled photos to draw where no CSV is given")
+    draws: int = Field(None, ge=1, le=100, description="repetitions: label draws and seeds")
+    width: int = Field(None, ge=8, le=64, description="channels of the first stage; ResNet-18: 64")
+    evaluations: int = Field(None, ge=1, description="evaluations on the validation images")
+
+    def options(self, recipe: Recipe, labels: int) -> dict[str, int]:
+        """Steps and widths of one training with so many labels."""
+        raise NotImplementedError
+
+
+class BaselineSettings(PhotoSettings):
+    """Parameters of the supervised baseline."""
+
+    PROFILES: ClassVar = {
+        "smoke": {"draws": 1, "size": 32, "width": 8, "pets": 200, "evaluations": 2, "epochs": 4},
+        "quick": {
+            "draws": 3,
+            "size": 32,
+            "width": 16,
+            "pets": 4000,
+            "evaluations": 10,
+            "epochs": 150,
+        },
+        "full": {
+            "draws": 3,
+            "size": 128,
+            "width": 64,
+            "pets": 24000,
+            "evaluations": 40,
+            "epochs": 200,
+        },
+    }
+    recipe: str | None = Field(
+        None, description="supervised or supervised-augmented; None: both, side by side"
+    )
+    epochs: int = Field(None, ge=1, description="passes over the labeled images")
+
+    def options(self, recipe: Recipe, labels: int) -> dict[str, int]:
+        batch = min(recipe.labeled_batch or labels, labels)
+        return {"steps": self.epochs * math.ceil(labels / batch), "width": self.width}
+
+
+COMPARED = ("supervised", "article", "supervised-augmented", "ssgan-minus-gan", "ssgan")
+
+
+class SSGANSettings(PhotoSettings):
+    """Parameters of the semi-supervised GAN."""
+
+    PROFILES: ClassVar = {
+        "smoke": {"draws": 1, "size": 32, "width": 8, "generator_width": 32, "pets": 200,
+                  "evaluations": 2, "steps": 4},
+        "quick": {"draws": 3, "size": 32, "width": 16, "generator_width": 128, "pets": 4000,
+                  "evaluations": 6, "steps": 200},
+        "full": {"draws": 3, "size": 128, "width": 64, "generator_width": 512, "pets": 24000,
+                 "evaluations": 40, "steps": 15000},
+    }  # fmt: skip
+    recipe: str | None = Field(None, description="one recipe alone; None: those compared")
+    size: Literal[tuple(LADDERS)] = Field(None, description="side of an image in pixels")
+    generator_width: int = Field(None, ge=16, le=1024, description="generator's first channels")
+    steps: int = Field(None, ge=1, description="training steps of each recipe")
+
+    @property
+    def recipes(self) -> list[str]:
+        """The recipe asked for, or those compared: on a GPU all there are."""
+        if self.recipe:
+            return [find_recipe(self.recipe).name]
+        return list(RECIPES if self.profile == "full" else COMPARED)
+
+    def options(self, recipe: Recipe, labels: int) -> dict[str, int]:
+        widths = {"width": self.width, "generator_width": self.generator_width}
+        return {"steps": self.steps} | widths

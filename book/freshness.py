@@ -12,6 +12,8 @@ from typing import Any
 from book.common import BuildError
 from book.discover import Chapter
 
+RECORDED = "reads-recorded"  # tag of a cell that reads book/recorded
+
 
 def key_of(chapter: Chapter, parameters: dict[str, Any]) -> str:
     """Hash over source, imported package modules, lock file, parameters and data."""
@@ -28,8 +30,9 @@ def key_of(chapter: Chapter, parameters: dict[str, Any]) -> str:
             if parameters.get(name)
         },
     }
-    if any("read_recorded(" in text for _, text, _ in source):
-        inputs["recorded"] = _digests(root, (root / "book/recorded").rglob("metrics.json"))
+    if any(RECORDED in tags for _, _, tags in source):
+        files = (path for path in (root / "book/recorded").rglob("*") if path.is_file())
+        inputs["recorded"] = _digests(root, files)
     if "labeled_set" in chapter.parameters:
         inputs["labeled_sets"] = _digests(root, (root / "notebooks/labeled_sets").glob("*.csv"))
     return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()[:16]

@@ -1,7 +1,7 @@
 """Colors and defaults of every figure and table, and the kinds of figures that chapters share."""
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import cycle
 from typing import Any
 
@@ -52,6 +52,23 @@ def use_style() -> None:
     )
 
 
+def plot_panels(
+    draw: Mapping[str, Callable[[Axes], None]], columns: int = 3, size: float = 2.45
+) -> Figure:
+    """A grid of square panels of so many inches: a title and the function that draws it, each."""
+    columns = min(columns, len(draw))
+    rows = -(-len(draw) // columns)
+    figure, axes = plt.subplots(
+        rows, columns, figsize=(columns * size, rows * (size + 0.25)), squeeze=False
+    )
+    for ax in axes.flat[len(draw) :]:
+        ax.set_axis_off()
+    for ax, (title, function) in zip(axes.flat, draw.items(), strict=False):
+        function(ax)
+        ax.set_title(title)
+    return figure
+
+
 def in_percent(axis: Axis) -> None:
     """Label shares of 1 in percents, with ticks where these are exact."""
     axis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 5, 10]))
@@ -79,14 +96,14 @@ def dots(axes: Axes, runs: pd.DataFrame, column: str) -> None:
     in_percent(axes.xaxis)
 
 
-def dot_panels(panels: Mapping[str, tuple[pd.DataFrame, str]], line: float = np.nan) -> Figure:
+def dot_panels(frames: Mapping[str, tuple[pd.DataFrame, str]], line: float = np.nan) -> Figure:
     """Dots of runs in a column side by side, by title; a dotted line, say, at chance."""
-    methods = max(runs.method.nunique() for runs, _ in panels.values())
+    methods = max(runs.method.nunique() for runs, _ in frames.values())
     figure, axes = plt.subplots(
-        1, len(panels), squeeze=False, sharey=True, figsize=(7.4, 0.8 + 0.45 * methods),
-        sharex=len({column for _, column in panels.values()}) == 1,
+        1, len(frames), squeeze=False, sharey=True, figsize=(7.4, 0.8 + 0.45 * methods),
+        sharex=len({column for _, column in frames.values()}) == 1,
     )  # fmt: skip
-    for ax, (title, (runs, column)) in zip(axes[0], panels.items(), strict=True):
+    for ax, (title, (runs, column)) in zip(axes[0], frames.items(), strict=True):
         dots(ax, runs, column)
         ax.axvline(line, **DOTTED)
         ax.set_title(title, fontsize=10)
@@ -101,16 +118,18 @@ def accuracy_dots(runs: pd.DataFrame, line: float = np.nan) -> Figure:
 
 
 def curves(
-    axes: Axes, lines: Mapping[str, tuple[Any, Any]], colors: Sequence[str] = PALETTE[1:], **style
+    axes: Axes,
+    lines: pd.DataFrame | Mapping[str, pd.Series | pd.DataFrame],
+    colors: Sequence[str] = PALETTE[1:],
+    **style: Any,
 ) -> None:
-    """Lines by name, (x, y): y (points,) or, thin lines and their mean thick, (runs, points)."""
-    for color, (name, (x, y)) in zip(cycle(colors), lines.items(), strict=False):
-        y = np.asarray(y)
-        if y.ndim == 2:
-            axes.plot(x, y.T, color=color, linewidth=0.7, alpha=0.45)
-            axes.plot(x, y.mean(0), color=color, linewidth=2.2, label=name)
+    """Lines by name over their index; a table is runs, a thin line a column, thick their mean."""
+    for color, (name, line) in zip(cycle(colors), lines.items(), strict=False):
+        if line.ndim == 2:
+            axes.plot(line, color=color, linewidth=0.7, alpha=0.45)
+            axes.plot(line.mean(axis=1), color=color, linewidth=2.2, label=name)
         else:
-            axes.plot(x, y, color=color, label=name, **style)
+            axes.plot(line, color=color, label=name, **style)
 
 
 def tile(images: Tensor, columns: int, gap: int = 2) -> np.ndarray:

@@ -4,6 +4,7 @@ A frame has a row a run: `method`, `seed`, `last`, `best`, `last_raw`, `steps`, 
 and `validation` as far as they are known, and of recorded runs where they come from.
 """
 
+import ast
 import dataclasses
 import hashlib
 import json
@@ -11,7 +12,7 @@ import platform
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from importlib import metadata
@@ -36,8 +37,8 @@ class Run:
     """One run of a chapter or command: its folder, its checkpoints, its metrics.
 
     The folder's name depends only on the settings and the data, so the same command finds its
-    own checkpoints again after it was killed. Checkpoints written by other package code are not
-    found, and `finish` removes them all.
+    own checkpoints again after it was killed. Checkpoints written by other code of its room, or of
+    what that imports, are not found, and `finish` removes them all.
     """
 
     chapter: str
@@ -72,13 +73,20 @@ class Run:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise InputError(f"the folder {folder} cannot be made: {error.strerror}") from error
-        resumed = any((folder / "checkpoints" / source_fingerprint()).glob("*"))
         started = time.perf_counter()
-        return cls(chapter, settings, dict(data), folder, resumed, started, provenance())
+        run = cls(chapter, settings, dict(data), folder, False, started, provenance())
+        run.resumed = any(run._checkpoints.glob("*"))
+        return run
+
+    @property
+    def _checkpoints(self) -> Path:
+        """Their folder, named after the code of the room that these settings belong to."""
+        room = ".".join(type(self.settings).__module__.split(".")[:2])
+        return self.folder / "checkpoints" / source_fingerprint(room)
 
     def checkpoint(self, name: str) -> Path:
         """Path of a resumable checkpoint of this run."""
-        path = self.folder / "checkpoints" / source_fingerprint() / name
+        path = self._checkpoints / name
         path.parent.mkdir(parents=True, exist_ok=True)
         return path
 
@@ -123,13 +131,39 @@ def write_json(path: Path, content: Any) -> None:
 
 
 @cache
-def source_fingerprint() -> str:
-    """Hash over the package's Python files: results of other code are other results."""
-    digest = hashlib.sha256()
-    package = Path(__file__).parent
-    for path in sorted(package.rglob("*.py")):
-        digest.update(str(path.relative_to(package)).encode() + b"\0" + path.read_bytes())
-    return digest.hexdigest()[:12]
+def source_fingerprint(place: str = "ssgan_core") -> str:
+    """Hash of the code that a room or a module of the package runs: its own and what that imports.
+
+    Comments, docstrings and figures do not count: they change no result. `place` is dotted,
+    `ssgan_core.plane`; one outside the package stands for all of it.
+    """
+    root, codes = Path(__file__).parents[1], {}
+    places = [place if place.startswith("ssgan_core") else "ssgan_core"]
+    while places:
+        path = root.joinpath(*places.pop().split("."))
+        for file in path.rglob("*.py") if path.is_dir() else [path.with_suffix(".py")]:
+            if file.exists() and file not in codes and file.name not in ("figures.py", "plots.py"):
+                tree = ast.parse(file.read_bytes())
+                codes[file] = _code(tree)
+                places += _imports(tree, root)
+    text = "".join(f"{file.relative_to(root)}\0{codes[file]}\n" for file in sorted(codes))
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _code(tree: ast.Module) -> str:
+    """A module without its comments and docstrings."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            node.value = ast.Constant(None)
+    return ast.dump(tree)
+
+
+def _imports(tree: ast.Module, root: Path) -> Iterator[str]:
+    """The modules of the package that a module imports."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and str(node.module).startswith("ssgan_core"):
+            package = root.joinpath(*node.module.split(".")).is_dir()
+            yield from [f"{node.module}.{a.name}" for a in node.names] if package else [node.module]
 
 
 def device_name() -> str:

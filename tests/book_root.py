@@ -24,13 +24,15 @@ folder.mkdir(parents=True, exist_ok=True)
 print("accuracy", helper.ACCURACY)"""
 
 
-def write_chapter(root: Path, name: str, code: str, parameters: str = PARAMETERS) -> None:
+def write_chapter(
+    root: Path, name: str, code: str, parameters: str = PARAMETERS, tags: list[str] | None = None
+) -> None:
     """A chapter as a pair of files: title, parameters, one cell of code."""
     number = name[:2]
     cells = [
         nbformat.v4.new_markdown_cell(f"(ch-{number})=\n# Chapter {name}\n\nSee {{ref}}`ch-01`."),
         nbformat.v4.new_code_cell(parameters, metadata={"tags": ["parameters"]}),
-        nbformat.v4.new_code_cell(code),
+        nbformat.v4.new_code_cell(code, metadata={"tags": tags or []}),
     ]
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
     notebook = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})

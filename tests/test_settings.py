@@ -60,7 +60,7 @@ def test_a_command_line_is_checked_like_parameters():
     assert (given.steps, given.rate, given.photos) == (7, 1.0, "1")
     assert parse(Example, ["--steps", "None"], "example").steps == 20
     for text in ("true", "2.0", "many", ""):
-        with pytest.raises(InputError, match="'steps' is .*; accepted: a whole number"):
+        with pytest.raises(InputError, match=r"'steps' is .*; accepted: a whole number"):
             parse(Example, ["--steps", text], "example")
 
 

@@ -65,9 +65,8 @@ def timeline(traces: Mapping[str, pd.DataFrame]) -> Figure:
     axes.set(xlabel="seconds", ylim=(len(traces) - 0.5, -0.5))
     axes.margins(x=0.13)
     axes.set_xlim(0, None)
-    kinds = axes.containers[:2]
-    figure.legend(kinds, ("waiting for images", "training step"), loc="outside upper center",
-                  ncols=2, fontsize=9)  # fmt: skip
+    names = ("waiting for images", "training step")
+    figure.legend(axes.containers[:2], names, loc="outside upper center", ncols=2, fontsize=9)
     return figure
 
 

@@ -44,11 +44,10 @@ def loss_curves(trainings: Mapping[str, pd.DataFrame]) -> Figure:
         highest = max(highest, means[["discriminator", "generator"]].to_numpy().max())
         for ax, terms in (
             (above, {"discriminator": "discriminator", "generator": "generator"}),
-            (below, {"on real": "D(real)", "on generated": "D(fake)"}),
+            (below, {"D(real)": "on real", "D(fake)": "on generated"}),
         ):
-            for table, style in ((steps, {"linewidth": 0.4, "alpha": 0.25}), (means, {})):
-                lines = {title: (table.index, table[term]) for title, term in terms.items()}
-                curves(ax, lines, COLORS, **style)
+            curves(ax, steps[list(terms)], COLORS, linewidth=0.4, alpha=0.25)
+            curves(ax, means[list(terms)].rename(columns=terms), COLORS)
         for height, color in zip((2 * np.log(2), np.log(2)), COLORS, strict=True):
             above.axhline(height, **DOTTED | {"color": color})
         below.axhline(0.5, **DOTTED)
@@ -67,8 +66,9 @@ def score_curves(scores: pd.DataFrame, marks: Mapping[str, float]) -> Figure:
     `marks` are distances drawn as dotted lines: the floor, noise.
     """
     figure, (left, right) = plt.subplots(1, 2, figsize=(7.6, 3.3))
-    curves(left, {"distance": (scores.step, scores.distance)}, marker="o", ms=3)
-    curves(right, {name: (scores.step, scores[name]) for name in ("precision", "recall")})
+    scores = scores.set_index("step")
+    curves(left, scores[["distance"]], marker="o", ms=3)
+    curves(right, scores[["precision", "recall"]])
     for name, value in marks.items():
         left.axhline(value, **DOTTED)
         left.annotate(name, (0.99, value), xycoords=("axes fraction", "data"), fontsize=8,

@@ -1,6 +1,7 @@
 """Figures of the digits chapter."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -25,11 +26,11 @@ def plot_walls(walls: Mapping[int, Tensor], real: Tensor, side: int) -> Figure:
     shown = {
         f"step {step:,}": walls[step] for step in (steps[0], steps[len(steps) // 2], steps[-1])
     }
-    figure, axes = plt.subplots(1, 4, figsize=(7.6, 2.2))
-    for ax, (title, images) in zip(axes, (shown | {"real": real}).items(), strict=False):
-        plots.show_images(ax, pictures(images[:64], side), 8)
-        ax.set_title(title)
-    return figure
+    drawn = {
+        title: partial(plots.show_images, images=pictures(images[:64], side), columns=8)
+        for title, images in (shown | {"real": real}).items()
+    }
+    return plots.plot_panels(drawn, columns=4, size=1.9)
 
 
 def plot_labeled(images: Tensor, side: int) -> Figure:
@@ -41,12 +42,10 @@ def plot_labeled(images: Tensor, side: int) -> Figure:
 def plot_curves(results: Mapping[str, Trained]) -> Figure:
     """Test accuracy during training: averaged weights as a line, the last weights dotted."""
     figure, axes = plt.subplots(figsize=(7.2, 3.3))
-    histories = {name: pd.DataFrame(result.history) for name, result in results.items()}
-    plots.curves(axes, {n: (h.step, h.accuracy) for n, h in histories.items()}, marker="o", ms=3)
+    tables = {n: pd.DataFrame(result.history).set_index("step") for n, result in results.items()}
+    plots.curves(axes, {n: table["accuracy"] for n, table in tables.items()}, marker="o", ms=3)
     axes.legend(loc="lower right")
-    plots.curves(
-        axes, {n: (h.step, h["last accuracy"]) for n, h in histories.items()}, ls=":", lw=1.2
-    )
+    plots.curves(axes, {n: table["last accuracy"] for n, table in tables.items()}, ls=":", lw=1.2)
     axes.set(xlabel="step", ylabel="test accuracy")
     plots.in_percent(axes.yaxis)
     return figure

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import torch
@@ -56,25 +55,7 @@ def draw_points(
         colors = [CLASS_COLORS[int(label)] for label in labeled[1]]
         axes.scatter(*labeled[0].T, s=46, c=colors, edgecolors="white", linewidths=1.2, zorder=4)
     axes.set(xlim=(-LIMIT, LIMIT), ylim=(-LIMIT, LIMIT), aspect="equal", xticks=[], yticks=[])
-    for spine in axes.spines.values():
-        spine.set_visible(False)
-
-
-def plot_panels(
-    panels: Mapping[str, Callable[[Axes], None]], columns: int = 3, size: float = 2.45
-) -> Figure:
-    """A grid of square panels: a title and the function that draws it, each."""
-    columns = min(columns, len(panels))
-    rows = -(-len(panels) // columns)
-    figure, axes = plt.subplots(
-        rows, columns, figsize=(columns * size, rows * (size + 0.25)), squeeze=False
-    )
-    for ax in axes.flat[len(panels) :]:
-        ax.set_axis_off()
-    for ax, (title, draw) in zip(axes.flat, panels.items(), strict=False):
-        draw(ax)
-        ax.set_title(title)
-    return figure
+    axes.spines[:].set_visible(False)
 
 
 @torch.no_grad()

@@ -38,8 +38,8 @@ def training_curves(runs: pd.DataFrame, names: Sequence[str] = ()) -> Figure:
     terms = [term for term in titles if term in runs]
     figure, panels = plt.subplots(1, len(terms), squeeze=False, figsize=(7.6, 3.3))
     for axes, term in zip(panels[0], terms, strict=True):
-        values = {name: np.array(runs[term][runs["method"] == name].tolist()) for name in shown}
-        lines = {n: (np.arange(1, v.shape[1] + 1) / v.shape[1], v) for n, v in values.items()}
+        tables = {n: pd.DataFrame(runs[term][runs["method"] == n].tolist()).T for n in shown}
+        lines = {n: t.set_axis((t.index + 1) / len(t)) for n, t in tables.items()}
         plots.curves(axes, lines, [colors[name] for name in shown])
         axes.set(title=titles[term], xlabel="share of training", xlim=(0, 1))
     panels[0, 0].set_ylim(0 if "labeled" in terms else None, None)
@@ -55,8 +55,8 @@ def curve_beside_figures(
 ) -> Figure:
     """Accuracy through one training, and what others report: name → (epoch, accuracy)."""
     figure, axes = plt.subplots(figsize=(7.2, 3.2))
-    plots.curves(axes, {"validation": (epochs, accuracy)}, marker=".")
-    marks = {f"{name}: {value:.1%}": (epoch, value) for name, (epoch, value) in published.items()}
+    plots.curves(axes, {"validation": pd.Series(np.asarray(accuracy), epochs)}, marker=".")
+    marks = {f"{name}: {y:.1%}": pd.Series([y], [x]) for name, (x, y) in published.items()}
     plots.curves(axes, marks, plots.PALETTE[2:], marker="X", markersize=10, linestyle="")
     axes.axhline(0.5, **plots.DOTTED)
     axes.set(xlabel="epoch", ylabel="accuracy", xlim=(0, None))
@@ -70,10 +70,9 @@ def adversarial_curves(run: Fit) -> Figure:
     figure, (left, right) = plt.subplots(1, 2, figsize=(7.6, 3.1))
     history = run.history.set_index("step")
     terms = [term for term in history if term not in NOT_TERMS]
-    plots.curves(left, {term: (history.index, history[term]) for term in terms}, plots.PALETTE)
+    plots.curves(left, history[terms], plots.PALETTE)
     left.set(title="loss terms", xlabel="step", ylim=(0, None))
-    output = {"D(real)": history["D(real)"], "D(generated)": history["D(fake)"]}
-    output = {name: (history.index, values) for name, values in output.items()}
+    output = history[["D(real)", "D(fake)"]].rename(columns={"D(fake)": "D(generated)"})
     plots.curves(right, output, (plots.CLASS_COLORS[0], plots.GENERATED))
     right.set(title="discriminator's output", xlabel="step", ylim=(0, 1))
     for axes in (left, right):

@@ -113,6 +113,15 @@ def test_figures_have_a_label_a_caption_and_a_text_for_those_who_cannot_see_them
 
 
 @each_chapter
+def test_cells_that_read_recorded_runs_say_so(chapter):
+    """The tag makes the page be run again when a record changes."""
+    for cell in chapter.notebook.cells:
+        if cell.cell_type == "code":
+            reads = "read_recorded(" in cell.source or "shelf /" in cell.source
+            assert ("reads-recorded" in cell.metadata.get("tags", [])) == reads, cell.source
+
+
+@each_chapter
 def test_it_runs_at_smoke_size_and_is_silent_on_stderr(chapter, tmp_path):
     notebook = run(chapter, tmp_path / "out.ipynb")
     streams = [output for cell in notebook.cells for output in cell.get("outputs", [])]

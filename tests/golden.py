@@ -44,7 +44,7 @@ COMMANDS = (
     "ssgan_core.train_digits",
     "ssgan_core.predict",
     "ssgan_core.photos.labels",
-    "ssgan_core.bench.loader",
+    "ssgan_core.bench",
     "book.record",
 )
 FP32 = Hardware(torch.device("cpu"), bf16=False)

@@ -165,7 +165,7 @@ def choose_backend(backend: str = "auto") -> tuple[str, str]:
     """The decoder to use, "dali", "dali-cpu" or "torchvision", and in a line why.
 
     "auto" takes DALI where it decodes on a GPU, and torchvision everywhere else: on a CPU its
-    threads are faster (`python -m ssgan_core.bench.loader` measures it). Naming one insists on
+    threads are faster (`python -m ssgan_core.bench loader` measures it). Naming one insists on
     it: "dali" decodes on the GPU or, without one, on the CPU; "dali-cpu" leaves the GPU alone.
     Raises InputError for another name, and for DALI where it does not work.
     """

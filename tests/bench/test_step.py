@@ -9,24 +9,19 @@ from dataclasses import replace
 import pytest
 import torch
 
-from ssgan_core.bench.step import (
-    KEPT,
-    Setting,
-    compare,
-    make_both,
-    random_batches,
-)
+from ssgan_core.bench.step import KEPT, Reference, Setting, random_batches, speeds
 from ssgan_core.device import Hardware
 from ssgan_core.ssgan.recipes import ARTICLE
-from ssgan_core.ssgan.step import ssgan_step
+from ssgan_core.ssgan.step import Stage, make_learner, ssgan_step
+
+CPU = Hardware(torch.device("cpu"), False)
 
 
 @pytest.fixture
 def both():
     torch.manual_seed(0)
-    return make_both(
-        replace(ARTICLE, learning_rate=1e-4), 32, 8, 32, Hardware(torch.device("cpu"), False)
-    )
+    learner = make_learner(replace(ARTICLE, learning_rate=1e-4), 32, 8, 32, 2, CPU)
+    return Reference(learner), learner
 
 
 def test_ours_follows_the_losses_of_the_reference(both):
@@ -36,14 +31,13 @@ def test_ours_follows_the_losses_of_the_reference(both):
         torch.manual_seed(step)
         plain = reference.step(*batches)
         torch.manual_seed(step)
-        ours = ssgan_step(learner, *batches)
+        ours = ssgan_step(learner, Stage(), *batches)
         for term, value in plain.items():
             assert ours[term].item() == pytest.approx(value, rel=1e-2), (step, term)
 
 
 def test_the_table_has_both_and_their_ratio():
-    setting = Setting(32, 8, 32, 4, 4, Hardware(torch.device("cpu"), False))
-    table = compare(setting, rounds=1, steps=1)
+    table = speeds(Setting(32, 8, 4, 4, CPU), rounds=1, steps=1)
     assert table.index.tolist() == ["reference", KEPT, "ours"]
     ratio = table.loc["ours", "steps/s"] / table.loc["reference", "steps/s"]
     assert table.loc["ours", "times reference"] == pytest.approx(ratio)

@@ -7,10 +7,10 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from ssgan_core.bench import timing
 from ssgan_core.bench.step import random_batches
-from ssgan_core.bench.timing import Work, floors, race
+from ssgan_core.bench.timing import Work, race, roofline
 from ssgan_core.device import Hardware
 from ssgan_core.ssgan.recipes import ARTICLE
-from ssgan_core.ssgan.step import make_learner, ssgan_step
+from ssgan_core.ssgan.step import Stage, make_learner, ssgan_step
 
 CPU = Hardware(torch.device("cpu"), False)
 
@@ -40,18 +40,18 @@ def test_adam_reads_four_numbers_a_weight_and_writes_three():
 def test_backward_passes_are_counted_as_by_pytorch_itself():
     learner = make_learner(ARTICLE, 32, 8, 16, 2, CPU)
     batches = random_batches(32, 4, 4)
-    ssgan_step(learner, *batches)
+    ssgan_step(learner, Stage(), *batches)
     with FlopCounterMode(display=False) as theirs:
-        ssgan_step(learner, *batches)
+        ssgan_step(learner, Stage(), *batches)
     with Work() as ours:
-        ssgan_step(learner, *batches)
+        ssgan_step(learner, Stage(), *batches)
     assert ours.operations == theirs.get_total_flops() > 1e6
 
 
-def test_floors_are_amounts_at_the_rates_of_the_machine(monkeypatch):
+def test_the_roofline_is_amounts_at_the_rates_of_the_machine(monkeypatch):
     monkeypatch.setattr(timing, "product_rate", lambda hardware: 1e9)
     monkeypatch.setattr(timing, "copy_rate", lambda device: 2e9)
-    table = floors(lambda: torch.ones(100, 100) @ torch.ones(100, 100), 0.004, CPU)
+    table = roofline(lambda: torch.ones(100, 100) @ torch.ones(100, 100), 0.004, CPU)
     assert table.loc["arithmetic", "ms a step"] == pytest.approx(2)
     assert table.loc["bytes", "ms a step"] == pytest.approx(1e3 * 120_000 / 2e9)
     assert table.loc["arithmetic", "share of ours"] == pytest.approx(0.5)

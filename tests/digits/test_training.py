@@ -11,10 +11,10 @@ from ssgan_core.bench import timing
 from ssgan_core.bench.digits import (
     PlainDiscriminator,
     PlainGenerator,
-    compare,
-    floors_of_ours,
     plain_step,
     profile,
+    roofline_of_ours,
+    speeds,
 )
 from ssgan_core.device import Hardware, descend
 from ssgan_core.digits.density import Density
@@ -251,13 +251,13 @@ def test_label_spreading(digits):
 def test_benchmark_and_profile(digits, monkeypatch):
     monkeypatch.setattr(timing, "SIDE", {"cpu": 64})
     monkeypatch.setattr(timing, "COPIED", 1000)
-    frame = compare(digits, evaluations=1, steps=1)
+    frame = speeds(digits, rounds=1, steps=1)
     assert list(frame.index) == ["plain", "ours"] and frame.loc["plain", "times plain"] == 1
     table = profile(digits, steps=1, top=5)
     assert len(table) == 5 and 0 < table.share.sum() <= 1
-    floor = floors_of_ours(digits, 1e9)  # no machine is so slow
-    assert list(floor.index) == ["arithmetic", "bytes"]
-    assert (floor["billions"] > 0).all() and floor["share of ours"].between(0, 1).all()
+    roofline = roofline_of_ours(digits, 1e9)  # no machine is so slow
+    assert list(roofline.index) == ["arithmetic", "bytes"]
+    assert (roofline["billions"] > 0).all() and roofline["share of ours"].between(0, 1).all()
 
 
 def test_defaults_depend_on_the_data():

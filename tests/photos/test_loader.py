@@ -3,7 +3,6 @@
 import io
 import itertools
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +13,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from ssgan_core.bench import loader as benchmark
 from ssgan_core.errors import InputError
 from ssgan_core.photos import loader as loaders
 from ssgan_core.photos import photoset
@@ -420,58 +418,3 @@ def test_images_are_decoded_once(tmp_path, monkeypatch):
     monkeypatch.setattr(photoset, "decoder_of", None)
     loader = Loader(decoded, np.arange(5), 2, shuffle=True)
     assert sum(len(batch.rows) for _ in range(3) for batch in loader) == 15
-
-
-# The benchmark
-
-
-def test_every_way_to_load_gives_every_image_in_the_same_form(tmp_path):
-    photos = collection(tmp_path / "photos", {str(i): encoded(picture(i)) for i in range(5)})
-    benchmark.unpack(photos, np.arange(5), tmp_path / "unpacked")
-    for way in benchmark.ways():
-        batches = list(benchmark._epochs(way, photos, tmp_path / "unpacked", 16, 1))
-        images = torch.cat([benchmark._images(batch).cpu() for batch in batches])
-        assert images.shape == (5, 3, 16, 16) and images.dtype == torch.uint8, way
-        order = images.float().mean(dim=(1, 2, 3)).sort().values
-        if way == benchmark.ways()[0]:
-            first = order
-        torch.testing.assert_close(order, first, atol=1.0, rtol=0)
-
-
-def test_the_benchmark_measures_and_compares(tmp_path):
-    photos = collection(tmp_path / "photos", {str(i): encoded(picture(i)) for i in range(5)})
-    benchmark.unpack(photos, np.arange(5), tmp_path / "unpacked")
-    some = (benchmark.FOLDER_PIL, benchmark.BASE, benchmark.CACHE)
-    frame = benchmark.with_ratios(
-        benchmark.measure(way, photos, tmp_path / "unpacked", 16, threads=1, repeats=1)
-        for way in some
-    )
-    rates = frame["images a second"]
-    assert (rates > 0).all()
-    assert frame["× torchvision"].tolist() == (rates / rates[1]).round(2).tolist()
-    assert frame["× ImageFolder"].tolist() == (rates / rates[0]).round(2).tolist()
-
-
-def test_the_command_prints_a_row_for_each_way_and_size(tmp_path, monkeypatch, capsys):
-    collection(tmp_path, {str(i): encoded(picture(i)) for i in range(5)})
-    monkeypatch.setattr(sys, "argv", ["benchmark", str(tmp_path), "--size", "16", "24"])
-    monkeypatch.setattr(
-        benchmark, "ProcessPoolExecutor", lambda count, mp_context: ThreadPoolExecutor(count)
-    )
-    assert benchmark.main() == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 2 + 2 * len(benchmark.ways())
-    assert str(tmp_path) in lines[0] and "torchvision" in lines[0] and "ImageFolder" in lines[1]
-
-
-def test_each_stage_of_loading_takes_time(tmp_path):
-    photos = collection(tmp_path, {str(i): encoded(picture(i)) for i in range(5)})
-    costs = benchmark.stages(photos, 16, repeats=1)
-    assert list(costs.columns) == ["PIL", "torchvision", "DALI"][: 1 + len(BACKENDS)]
-    assert (costs.loc[["read", "check", "decode"]] > 0).all(axis=None)
-
-
-def test_the_benchmark_names_a_missing_folder(monkeypatch, capsys):
-    monkeypatch.setattr(sys, "argv", ["benchmark", "/no/such/folder"])
-    assert benchmark.main() == 2
-    assert "/no/such/folder" in capsys.readouterr().err

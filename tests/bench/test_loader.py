@@ -1,0 +1,47 @@
+"""The ways to load photos are given the same work, and their speeds are set side by side."""
+
+import numpy as np
+import pytest
+import torch
+
+from ssgan_core.bench import loader
+from ssgan_core.bench.folders import unpack
+from ssgan_core.pets.collection import draw_pets
+from ssgan_core.photos.files import scan
+from ssgan_core.photos.loader import has_dali
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    return scan(draw_pets(tmp_path_factory.mktemp("data") / "pets", 6, 96, workers=1))
+
+
+def test_every_way_to_load_gives_every_image_in_the_same_form(photos, tmp_path):
+    unpack(photos, np.arange(6), tmp_path)
+    for way in loader.ways():
+        batches = list(loader._epochs(way, photos, tmp_path, 16, 1))
+        images = torch.cat([loader._images(batch).cpu() for batch in batches])
+        assert images.shape == (6, 3, 16, 16) and images.dtype == torch.uint8, way
+        order = images.float().mean(dim=(1, 2, 3)).sort().values
+        if way == loader.ways()[0]:
+            first = order
+        torch.testing.assert_close(order, first, atol=1.0, rtol=0)
+
+
+def test_the_benchmark_measures_and_compares(photos, tmp_path):
+    unpack(photos, np.arange(6), tmp_path)
+    frame = loader.with_ratios(
+        loader.measure(way, photos, tmp_path, 16, threads=1, repeats=1)
+        for way in (loader.FOLDER_PIL, loader.BASE, loader.CACHE)
+    )
+    rates = frame["images a second"]
+    assert (rates > 0).all()
+    assert frame["× torchvision"].tolist() == (rates / rates[1]).round(2).tolist()
+    assert frame["× ImageFolder"].tolist() == (rates / rates[0]).round(2).tolist()
+
+
+def test_each_stage_of_loading_takes_time(photos):
+    costs = loader.stages(photos, 16, repeats=1)
+    assert list(costs.columns) == ["PIL", "torchvision", "DALI"][: 2 + has_dali()]
+    assert list(costs.index) == ["read", "check", "decode", "resize", "to float"]
+    assert (costs.loc[["read", "check", "decode"]] > 0).all(axis=None)

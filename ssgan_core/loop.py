@@ -91,13 +91,14 @@ def run(
     parts = {**parts, "loop": so_far}
     if saved := resume_checkpoint(checkpoint, identity):
         _load(parts, saved)
-        report(f"{name}: goes on from step {so_far['step']:,}")
     started, last_saved = time.perf_counter() - so_far["seconds"], time.perf_counter()
 
     def progress() -> float:
         by_time = so_far["seconds"] / (60 * max_minutes) if max_minutes else 0.0
         return min(1.0, max(by_time, so_far["step"] / steps if steps else 0.0))
 
+    if saved and progress() < 1:
+        report(f"{name}: goes on from step {so_far['step']:,}")
     with own_random_numbers(), graceful_stop() as stop:
         while progress() < 1 or so_far["evaluated"] < len(evaluations):
             seed_step(seed, so_far["step"])
@@ -151,16 +152,18 @@ def _means(name: str, so_far: Mapping[str, Any]) -> dict[str, float]:
     return means
 
 
-def _status(name: str, so_far: Mapping[str, Any], steps: int | None, progress: float) -> str:
+def _status(title: str, so_far: Mapping[str, Any], steps: int | None, progress: float) -> str:
     """Progress in a line: step, time, and the numbers of the last evaluation."""
     total = f"/{steps:,}" if steps else ""
     words = [f"step {so_far['step']:,}{total}", f"{so_far['seconds']:.0f} s"]
     if progress < 1:
         words.append(remaining(so_far["seconds"], progress))
     if so_far["rows"]:
-        row = so_far["rows"][-1].items()
-        words += [f"{key} {value:.3f}" for key, value in row if key not in ("step", "seconds")]
-    return f"{name}: " + ", ".join(words)
+        shown = {
+            k: v for k, v in so_far["rows"][-1].items() if k not in ("step", "seconds", "epoch")
+        }
+        words += [f"{name} {value:.3f}" for name, value in shown.items()]
+    return f"{title}: " + ", ".join(words)
 
 
 def remaining(seconds: float, progress: float) -> str:

@@ -139,12 +139,14 @@ def six_steps(recipe, data) -> dict:
 
 def of_steps() -> dict[str, dict]:
     """Loss terms and a hash of the weights after six steps of every recipe, in fp32."""
+    threads, detect = torch.get_num_threads(), Hardware.detect
     torch.set_num_threads(1)
-    detect, Hardware.detect = Hardware.detect, lambda: FP32
+    Hardware.detect = lambda: FP32
     try:
         return on_plane() | on_digits() | on_dcgan() | on_photos()
     finally:
         Hardware.detect = detect
+        torch.set_num_threads(threads)
 
 
 def of_helps() -> dict[str, list[str]]:
@@ -196,7 +198,8 @@ def masked(text: str) -> str:
     """Text without what two runs may differ in: numbers, hashes, the device, white space."""
     if "aten::" in text:  # a profile's rows are in the order of their times
         return "PROFILE"
-    text = text.replace(device_name(), "DEVICE")
+    processor = re.escape(device_name().rsplit(",", 1)[0])
+    text = re.sub(rf"{processor}(?:, \d+ threads?)?", "DEVICE", text)
     text = re.sub(r"\b(?=[0-9a-f]*\d)[0-9a-f]{7,64}\b", "#", text)
     text = re.sub(r"[-+−]?\d[\d,.]*(?:e[-+]?\d+)?", "#", text)
     text = re.sub(r"# (?:s|min|h) to go", "# to go", text)

@@ -91,7 +91,7 @@ def record(
 
 def _changed(folder: Path) -> str:
     """In what a recorded run differs from today's recipe."""
-    from ssgan_core.ssgan.recipes import settings_then  # brings pandas: only recording waits for it
+    from ssgan_core.ssgan.study import settings_then  # brings PyTorch: only recording waits for it
 
     path = folder / "metrics.json"
     try:

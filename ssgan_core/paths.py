@@ -33,8 +33,3 @@ def whole_file(path: Path) -> Iterator[Path]:
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
-
-
-def data_folder() -> Path:
-    """Folder for data that the package makes: `$SSGAN_DATA`, or `data/` in the project."""
-    return Path(os.environ.get("SSGAN_DATA") or project_root() / "data")

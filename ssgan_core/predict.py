@@ -12,8 +12,8 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from ssgan_core.checkpoint import load_checkpoint, save_checkpoint
 from ssgan_core.errors import InputError
-from ssgan_core.loop import load_checkpoint, save_checkpoint
 from ssgan_core.photos.decode import decode_photo, jpeg_fault, quiet, to_range
 from ssgan_core.photos.networks import ResNet18
 from ssgan_core.photos.photoset import PhotoSet

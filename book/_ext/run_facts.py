@@ -132,7 +132,7 @@ class RecordedResults(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         from ssgan_core.results import interval_table, read_recorded
-        from ssgan_core.ssgan.recipes import settings_then
+        from ssgan_core.ssgan.study import settings_then
 
         shelf = Path(self.env.srcdir) / "book/recorded"
         self.env.note_reread()  # runs may have come that Sphinx does not know of

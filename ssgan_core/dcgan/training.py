@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn, update_bn
 
 from ssgan_core import loop, losses
+from ssgan_core.checkpoint import checksum
 from ssgan_core.dcgan.networks import Discriminator
 from ssgan_core.device import Hardware, descend, own_random_numbers
 from ssgan_core.photos.augment import augment
@@ -171,7 +172,7 @@ def train(
     identity = {
         "name": "DCGAN",
         "recipe": asdict(recipe),
-        "images": [*images.shape, loop.checksum(images)],
+        "images": [*images.shape, checksum(images)],
         "width": width,
         "steps": steps,
         "evaluations": evaluations,

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from ssgan_core import loop
+from ssgan_core.checkpoint import checksum
 from ssgan_core.device import Hardware, own_random_numbers
 from ssgan_core.digits.density import Density
 from ssgan_core.digits.images import CLASSES, Digits
@@ -61,7 +62,7 @@ def train(
         "recipe": {name: str(value) for name, value in vars(recipe).items() if name != "form"},
         "outputs": CLASSES + recipe.form.extra,
         "digits": digits.checksum,
-        "labeled": [*rows.shape, loop.checksum(rows)],
+        "labeled": [*rows.shape, checksum(rows)],
         "evaluations": evaluations,
         "seed": seed,
     }

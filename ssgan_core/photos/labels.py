@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from io import StringIO
 from pathlib import Path, PurePosixPath, PureWindowsPath
@@ -60,77 +60,6 @@ def draw_labeled(photos: PhotoCollection, n: int = 100, seed: int = 0) -> Labele
     byte-identical to one already drawn, held out or of another class.
     """
     return _draw(photos, _candidates(photos), n, seed, f"{n} random photos, seed {seed}")
-
-
-def draw_by_attribute(
-    photos: PhotoCollection,
-    attributes: str | Path,
-    where: Mapping[str, object],
-    n: int = 100,
-    seed: int = 0,
-) -> LabeledSet:
-    """Draw as `draw_labeled` does, but only photos with given attributes (of the drawn pets).
-
-    `attributes` is a CSV file with a column `path` and a column per attribute; `where` maps
-    attributes to the value, or list of values, that is wanted: `{"animals": 1, "pose": "lying"}`.
-    """
-    try:
-        table = pd.read_csv(attributes, keep_default_na=False)  # 'None' is a value
-    except (OSError, ValueError) as error:
-        raise InputError(f"The attributes {attributes} cannot be read: {error}.") from error
-    if "path" not in table:
-        raise InputError(f"The attributes {attributes} have no column 'path'.")
-    keep = np.ones(len(table), dtype=bool)
-    for attribute, wanted in where.items():
-        if attribute not in table or attribute == "path":
-            known = ", ".join(column for column in table if column != "path")
-            raise InputError(f"'{attribute}' is no attribute in {attributes}; there are {known}.")
-        wanted = [wanted] if isinstance(wanted, str) or not isinstance(wanted, Iterable) else wanted
-        present = table[attribute].unique()
-        for value in (wanted := list(wanted)):
-            if value not in present:
-                raise InputError(
-                    f"No photo in {attributes} has {attribute} = {value!r}; "
-                    f"there are {', '.join(map(str, sorted(present)[:20]))}."
-                )
-        keep &= table[attribute].isin(wanted).to_numpy()
-    rows = _candidates(photos)
-    rows = rows[photos.table["path"].iloc[rows].isin(table["path"][keep]).to_numpy()]
-    words = ", ".join(f"{attribute} = {wanted}" for attribute, wanted in where.items())
-    return _draw(photos, rows, n, seed, f"{n} random photos with {words}, seed {seed}")
-
-
-def draw_representative(
-    photos: PhotoCollection, features: np.ndarray, n: int = 100, seed: int = 0
-) -> LabeledSet:
-    """Choose `n` photos of the training split that represent it: k-means, one photo a cluster.
-
-    `features` is (len(photos), F), a row per photo. In each class, its share of `n` clusters is
-    fitted and the photo nearest to each center is taken. This uses the class of every photo, as
-    somebody does who looks for typical cats and typical dogs.
-    """
-    from sklearn.cluster import KMeans  # slow to import, and only this function needs it
-
-    features = np.asarray(features, dtype=np.float32)
-    if features.ndim != 2 or len(features) != len(photos) or not np.isfinite(features).all():
-        raise InputError(
-            f"The features have shape {features.shape}; a finite row for each of the "
-            f"{len(photos)} photos is needed."
-        )
-    rows, chosen = _candidates(photos), []
-    for name, (pool, share) in _per_class(photos, rows, n).items():
-        distinct = len(np.unique(features[pool], axis=0))
-        if distinct < share:
-            raise InputError(
-                f"Only {distinct} photos of class '{name}' differ in their features; "
-                f"{share} clusters were asked for."
-            )
-        means = KMeans(share, n_init=1, random_state=seed).fit(features[pool])
-        distance = means.transform(features[pool])
-        for cluster in range(share):
-            members = np.flatnonzero(means.labels_ == cluster)
-            chosen.append(pool[members[distance[members, cluster].argmin()]])
-    return _labeled_set(photos, chosen, f"{n} representative photos (k-means), seed {seed}")
 
 
 def read_labeled(file: str | Path, photos: PhotoCollection) -> LabeledSet:

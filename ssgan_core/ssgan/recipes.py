@@ -1,10 +1,7 @@
 """Named recipes: each a few settings over one training loop."""
 
-from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
-
-import pandas as pd
 
 from ssgan_core.errors import InputError
 
@@ -210,26 +207,3 @@ def find_recipe(name: str) -> Recipe:
     if name not in ALL:
         raise InputError(f"recipe {name!r} is unknown; accepted: {', '.join(ALL)}")
     return ALL[name]
-
-
-def settings_then(metrics: Mapping[str, Any]) -> str:
-    """What the recipe of a recorded training had where today's is different, `ema 0.98, …`.
-
-    A setting that has come since was at its default then, which leaves everything as it was; one
-    that the training was asked for is no change of the recipe.
-    Empty where they agree, where the recipe is no longer there, and for other records.
-    """
-    recipe = ALL.get(metrics.get("settings", {}).get("recipe"))
-    then = metrics.get("recipe")
-    if not (recipe and then):
-        return ""
-    then, now = Recipe("", "").settings | then, recipe.settings
-    asked = {key: value for key, value in metrics["settings"].items() if value is not None}
-    names = [n for n in then | now if then.get(n) not in (now.get(n), asked.get(n, now.get(n)))]
-    return ", ".join(f"{name} {then.get(name)}" for name in names)
-
-
-def settings_table(names: Sequence[str]) -> pd.DataFrame:
-    """The settings in which recipes differ, a column each; all settings of a single one."""
-    table = pd.DataFrame({name: find_recipe(name).settings for name in names}, dtype=object)
-    return table[table.astype(str).nunique(axis=1) > 1] if len(names) > 1 else table

@@ -1,6 +1,7 @@
 """An experiment on photographs: its label draws, its trainings, its results."""
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 
@@ -9,7 +10,7 @@ from ssgan_core.photos.labels import choose_labeled, draw_labeled, read_labeled
 from ssgan_core.photos.photoset import PhotoSet
 from ssgan_core.results import Run
 from ssgan_core.ssgan.fit import Fit, fit
-from ssgan_core.ssgan.recipes import find_recipe
+from ssgan_core.ssgan.recipes import ALL, Recipe, find_recipe
 from ssgan_core.ssgan.settings import PhotoSettings
 
 TESTED = {"last epoch": "last", "best validation epoch": "best", "not averaged": "last_raw"}
@@ -81,3 +82,26 @@ def summary(runs: pd.DataFrame) -> dict[str, dict[str, list]]:
     validation accuracies round by round."""
     kept = [*TESTED.values(), "validation"]
     return {name: rows[kept].to_dict("list") for name, rows in runs.groupby("method", sort=False)}
+
+
+def settings_then(metrics: Mapping[str, Any]) -> str:
+    """What the recipe of a recorded training had where today's is different, `ema 0.98, …`.
+
+    A setting that has come since was at its default then, which leaves everything as it was; one
+    that the training was asked for is no change of the recipe.
+    Empty where they agree, where the recipe is no longer there, and for other records.
+    """
+    recipe = ALL.get(metrics.get("settings", {}).get("recipe"))
+    then = metrics.get("recipe")
+    if not (recipe and then):
+        return ""
+    then, now = Recipe("", "").settings | then, recipe.settings
+    asked = {key: value for key, value in metrics["settings"].items() if value is not None}
+    names = [n for n in then | now if then.get(n) not in (now.get(n), asked.get(n, now.get(n)))]
+    return ", ".join(f"{name} {then.get(name)}" for name in names)
+
+
+def settings_table(names: Sequence[str]) -> pd.DataFrame:
+    """The settings in which recipes differ, a column each; all settings of a single one."""
+    table = pd.DataFrame({name: find_recipe(name).settings for name in names}, dtype=object)
+    return table[table.astype(str).nunique(axis=1) > 1] if len(names) > 1 else table

@@ -25,7 +25,8 @@ from ssgan_core.results import (
     tidy,
 )
 from ssgan_core.ssgan.figures import curve_beside_figures, training_curves
-from ssgan_core.ssgan.recipes import find_recipe, settings_then
+from ssgan_core.ssgan.recipes import find_recipe
+from ssgan_core.ssgan.study import settings_then
 from ssgan_core.train import main as train
 from ssgan_core.train_digits import main as train_digits
 

@@ -3,18 +3,14 @@ import sys
 from dataclasses import replace
 
 import numpy as np
-import pandas as pd
 import pytest
 from photo_tables import REAL, SETS, collection, fill, pets
 
 from ssgan_core.errors import InputError
-from ssgan_core.pets.collection import draw_pets
 from ssgan_core.photos.files import scan
 from ssgan_core.photos.labels import (
     choose_labeled,
-    draw_by_attribute,
     draw_labeled,
-    draw_representative,
     main,
     read_labeled,
 )
@@ -108,73 +104,6 @@ def test_a_draw_of_too_few(photos, n):
 def test_a_collection_without_splits():
     with pytest.raises(InputError, match="call split_photos first"):
         draw_labeled(collection(pets(30)))
-
-
-def test_representative_photos_are_the_middles_of_clusters(photos):
-    rng = np.random.default_rng(0)
-    cluster = np.arange(len(photos)) % 3
-    features = np.eye(3)[cluster] * 10 + rng.normal(size=(len(photos), 3)) * 0.1
-    middles = {}
-    for k in range(3):  # one photo of each class exactly in the middle of each cluster's members
-        for label in (0, 1):
-            row = next(
-                row for row in range(len(photos))
-                if cluster[row] == k and photos.table["path"][row] in training(photos, label)
-            )  # fmt: skip
-            others = (
-                (cluster == k)
-                & (photos.table["label"] == label)
-                & (photos.table["split"] == "train")
-            )
-            features[row] = features[others & (np.arange(len(photos)) != row)].mean(0)
-            middles[row] = label
-    labeled = draw_representative(photos, features, 6, seed=0)
-    assert sorted(cluster[labeled.rows].tolist()) == [0, 0, 1, 1, 2, 2]
-    assert dict(zip(labeled.rows.tolist(), labeled.labels.tolist(), strict=True)) == middles
-
-
-def test_representative_photos_need_a_row_of_features_each(photos):
-    with pytest.raises(InputError, match=r"shape \(5, 2\); a finite row for each of the 123"):
-        draw_representative(photos, np.zeros((5, 2)), 10)
-    with pytest.raises(InputError, match="finite"):
-        draw_representative(photos, np.full((len(photos), 2), np.nan), 10)
-    with pytest.raises(InputError, match="Only 1 photos of class 'cat' differ"):
-        draw_representative(photos, np.zeros((len(photos), 2)), 10)
-
-
-def test_a_draw_by_attribute(photos, tmp_path):
-    file = tmp_path / "attributes.csv"
-    lines = ["path,people,pose"]
-    lines += [f"{p},{i % 2},{('sit', 'run', 'lie')[i % 3]}" for i, p in enumerate(
-        photos.table["path"])]  # fmt: skip
-    file.write_text("\n".join(lines))
-    labeled = draw_by_attribute(photos, file, {"people": 0, "pose": ["sit", "run"]}, 12)
-    assert set(labeled.rows % 2) == {0}
-    assert set(labeled.rows % 3) == {0, 1}
-    assert np.bincount(labeled.labels).tolist() == [6, 6]
-    with pytest.raises(InputError, match=r"'hat' is no attribute in .*; there are people, pose"):
-        draw_by_attribute(photos, file, {"hat": 1})
-    with pytest.raises(InputError, match=r"has pose = 'fly'; there are lie, run, sit"):
-        draw_by_attribute(photos, file, {"pose": "fly"})
-    with pytest.raises(InputError, match="cannot be read"):
-        draw_by_attribute(photos, tmp_path / "none.csv", {"pose": "sit"})
-    with pytest.raises(InputError, match="were asked for"):
-        draw_by_attribute(photos, file, {"people": 0}, 100)
-
-
-def test_a_draw_of_drawn_pets_by_attribute(tmp_path):
-    folder = draw_pets(tmp_path / "pets", count=120, size=16, workers=1)
-    pets = split_photos(scan(folder))
-    assert pets.layout.startswith("one folder a class")
-    assert len(pets) == 120
-    table = pd.read_csv(folder / "attributes.csv").set_index("path")
-    labeled = draw_by_attribute(pets, folder / "attributes.csv", {"animals": 1, "person": "no"}, 10)
-    drawn = table.loc[list(labeled.paths)]
-    assert set(drawn["animals"]) == {1}
-    assert set(drawn["person"]) == {"no"}
-
-
-# writing and reading
 
 
 def test_what_is_written_is_read_back(photos, tmp_path):

@@ -13,15 +13,16 @@ from photo_tables import dark_and_bright
 from torch.nn.functional import interpolate
 
 from ssgan_core import loop, losses
+from ssgan_core.checkpoint import load_checkpoint, save_checkpoint
 from ssgan_core.device import Hardware
 from ssgan_core.errors import InputError
-from ssgan_core.loop import load_checkpoint, save_checkpoint, seed_step
+from ssgan_core.loop import seed_step
 from ssgan_core.photos.augment import quarter_turns
 from ssgan_core.photos.photoset import PhotoSet
 from ssgan_core.ssgan import fit as fit_module
 from ssgan_core.ssgan.evaluate import evaluation_model, generate, probabilities, variety
 from ssgan_core.ssgan.fit import COLLAPSED, fit
-from ssgan_core.ssgan.recipes import ALL, Recipe, find_recipe, settings_table
+from ssgan_core.ssgan.recipes import ALL, Recipe, find_recipe
 from ssgan_core.ssgan.step import (
     augmented,
     make_learner,
@@ -29,6 +30,7 @@ from ssgan_core.ssgan.step import (
     ssgan_step,
     weak_view,
 )
+from ssgan_core.ssgan.study import settings_table
 
 SIZES = {"width": 8, "generator_width": 32, "evaluations": 3}
 

@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
+from tqdm import tqdm
 
 from ssgan_core.checkpoint import resume_checkpoint, save_checkpoint
 from ssgan_core.device import average, broadcast, own_random_numbers, rank
@@ -156,21 +157,14 @@ def _status(title: str, so_far: Mapping[str, Any], steps: int | None, progress: 
     total = f"/{steps:,}" if steps else ""
     words = [f"step {so_far['step']:,}{total}", f"{so_far['seconds']:.0f} s"]
     if progress < 1:
-        words.append(remaining(so_far["seconds"], progress))
+        left = so_far["seconds"] * (1 - progress) / progress
+        words.append(f"{tqdm.format_interval(left)} to go")
     if so_far["rows"]:
         shown = {
             k: v for k, v in so_far["rows"][-1].items() if k not in ("step", "seconds", "epoch")
         }
         words += [f"{name} {value:.3f}" for name, value in shown.items()]
     return f"{title}: " + ", ".join(words)
-
-
-def remaining(seconds: float, progress: float) -> str:
-    """How long the rest will take at the pace so far, `12 min to go`; progress in (0, 1]."""
-    left = seconds * (1 - progress) / progress
-    if left < 90:
-        return f"{left:.0f} s to go"
-    return f"{left / 60:.0f} min to go" if left < 90 * 60 else f"{left / 3600:.1f} h to go"
 
 
 @contextlib.contextmanager

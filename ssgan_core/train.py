@@ -20,8 +20,8 @@ from ssgan_core.photos.networks import LADDERS
 from ssgan_core.photos.photoset import load_photos
 from ssgan_core.predict import save_model
 from ssgan_core.results import Run, write_json
-from ssgan_core.ssgan.evaluate import linear_probe
-from ssgan_core.ssgan.fit import Fit, fit, sample_file
+from ssgan_core.ssgan.analysis import linear_probe
+from ssgan_core.ssgan.fit import SAMPLE_FILE, Fit, fit
 from ssgan_core.ssgan.recipes import ALL, Recipe, find_recipe
 from ssgan_core.ssgan.settings import PhotoSettings, SSGANSettings
 from ssgan_core.ssgan.study import label_draws
@@ -110,9 +110,8 @@ def train(settings: TrainSettings) -> Fit:
         }
         write_json(folder / "history.json", columns)
         if done.samples:
-            shutil.copy(
-                sample_file(folder / "samples", max(done.samples)), folder / "generated.png"
-            )
+            last = folder / "samples" / SAMPLE_FILE.format(max(done.samples))
+            shutil.copy(last, folder / "generated.png")
         run.finish({recipe.name: values}, recipe=recipe.settings, processes=world())
         checkpoint.unlink(missing_ok=True)
         tell(f"test accuracy {done.test['last']:.1%}; {folder}/model.pt, {folder}/metrics.json")

@@ -29,9 +29,10 @@ def test_commands_that_train_write_the_recorded_keys():
 
 
 @pytest.mark.parametrize("name", golden.chapters())
-def test_a_chapter_at_smoke_size_says_what_it_said(name):
+def test_a_chapter_at_smoke_size_says_what_it_said_and_is_silent_on_stderr(name):
     found, then = golden.of_chapter(name), RECORDED["chapters"][name]
     kinds = [[output[0] for output in outputs] for outputs in found["outputs"]]
+    assert "stderr" not in {kind for cell in kinds for kind in cell}
     assert kinds == [[output[0] for output in outputs] for outputs in then["outputs"]]
     assert found["keys"] == then["keys"]
     if SAME_MACHINE:

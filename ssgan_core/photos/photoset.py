@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -65,6 +66,12 @@ class PhotoSet(PhotoCollection):
         for rows in batches:
             index = torch.from_numpy(rows).to(self.images.device)
             yield to_range(self.images[index], pixel_range)
+
+    @property
+    def split_checksum(self) -> str:
+        """Short hash of which photos lie in which split, and how they are labeled."""
+        columns = self.table[["path", "label", "split"]].to_csv()
+        return hashlib.sha256(f"{self.classes} {columns}".encode()).hexdigest()[:12]
 
     @property
     def summary(self) -> dict[str, Any]:

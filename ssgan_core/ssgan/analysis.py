@@ -2,13 +2,17 @@
 
 import contextlib
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import pandas as pd
 import torch
 from sklearn.calibration import calibration_curve
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
+from torch.optim.swa_utils import update_bn
 
 from ssgan_core import losses
 from ssgan_core.photos.photoset import PhotoSet
@@ -16,13 +20,29 @@ from ssgan_core.ssgan.evaluate import (
     EVALUATION_BATCH,
     STATISTICS_BATCHES,
     all_outputs,
-    buffers_kept,
     real_batches,
-    statistics_of,
 )
 from ssgan_core.ssgan.step import Learner, discriminator
 
+PROBED = 1000  # photos whose classes a probe may see, of those that training saw unlabeled
 BINS = 20  # of confidence, from 0 to 1; Guo et al. take 15
+
+
+def linear_probe(
+    learner: Learner, model: nn.Module, data: PhotoSet, count: int = PROBED, seed: int = 0
+) -> float:
+    """Test accuracy of a logistic regression on the network's features, the network left alone.
+
+    It learns from `count` random unlabeled photos whose true class is known, or all of those, and
+    from the labeled ones (Alain and Bengio 2017, arXiv:1610.01644).
+    """
+    known = data.rows("unlabeled")[data.labels("unlabeled") >= 0]
+    chosen = np.random.default_rng(seed).permutation(known)[:count]
+    rows, test = np.concatenate([data.rows("labeled"), chosen]), data.rows("test")
+    classes = data.table["label"].to_numpy()
+    seen, unseen = (all_outputs(learner, model, data, part)[1].numpy() for part in (rows, test))
+    probe = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=1000))
+    return float(probe.fit(seen, classes[rows]).score(unseen, classes[test]))
 
 
 def running_shares(passes: Sequence[str], momentum: float = 0.1) -> dict[str, float]:
@@ -37,6 +57,25 @@ def running_shares(passes: Sequence[str], momentum: float = 0.1) -> dict[str, fl
         shares = {name: (1 - momentum) * share for name, share in shares.items()}
         shares[kind] += momentum
     return shares
+
+
+@contextlib.contextmanager
+def statistics_of(model: nn.Module, batches: Iterable[Tensor]) -> Iterator[None]:
+    """Inside, batch norm evaluates by the statistics of these images alone; then as before."""
+    with buffers_kept(model):
+        update_bn(batches, model)
+        yield
+
+
+@contextlib.contextmanager
+def buffers_kept(network: nn.Module) -> Iterator[None]:
+    """Puts batch norm's running statistics back, whatever was done with them inside."""
+    before = [buffer.clone() for buffer in network.buffers()]
+    try:
+        yield
+    finally:
+        for buffer, old in zip(network.buffers(), before, strict=True):
+            buffer.copy_(old)
 
 
 @torch.no_grad()

@@ -1,13 +1,9 @@
 """Judging a network: which weights, which batch-norm statistics, which images."""
 
-import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 import torch
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 from torch.optim.swa_utils import update_bn
 
@@ -17,7 +13,6 @@ from ssgan_core.ssgan.step import Learner
 
 EVALUATION_BATCH = 250
 STATISTICS_BATCHES = 4  # of real unlabeled images, to re-estimate batch-norm statistics on
-PROBED = 1000  # photos whose classes a probe may see, of those that training saw unlabeled
 
 
 def evaluation_model(learner: Learner, data: PhotoSet, reduction: int = 1) -> nn.Module:
@@ -38,25 +33,6 @@ def real_batches(learner: Learner, data: PhotoSet, reduction: int = 1) -> Iterat
     batches = Schedule(data.rows(split), EVALUATION_BATCH, shuffle=True, seed=0).epoch(0)
     for rows, _ in zip(batches, range(STATISTICS_BATCHES), strict=False):
         yield learner.images(data.images[torch.from_numpy(rows)], reduction)
-
-
-@contextlib.contextmanager
-def statistics_of(model: nn.Module, batches: Iterable[Tensor]) -> Iterator[None]:
-    """Inside, batch norm evaluates by the statistics of these images alone; then as before."""
-    with buffers_kept(model):
-        update_bn(batches, model)
-        yield
-
-
-@contextlib.contextmanager
-def buffers_kept(network: nn.Module) -> Iterator[None]:
-    """Puts batch norm's running statistics back, whatever was done with them inside."""
-    before = [buffer.clone() for buffer in network.buffers()]
-    try:
-        yield
-    finally:
-        for buffer, old in zip(network.buffers(), before, strict=True):
-            buffer.copy_(old)
 
 
 @torch.no_grad()
@@ -114,20 +90,3 @@ def variety(generated: Tensor, real: Tensor) -> float:
     """
     spread, usual = (images.float().std(0).mean().item() for images in (generated, real))
     return spread / max(usual, 1e-6)
-
-
-def linear_probe(
-    learner: Learner, model: nn.Module, data: PhotoSet, count: int = PROBED, seed: int = 0
-) -> float:
-    """Test accuracy of a logistic regression on the network's features, the network left alone.
-
-    It learns from `count` random unlabeled photos whose true class is known, or all of those, and
-    from the labeled ones (Alain and Bengio 2017, arXiv:1610.01644).
-    """
-    known = data.rows("unlabeled")[data.labels("unlabeled") >= 0]
-    chosen = np.random.default_rng(seed).permutation(known)[:count]
-    rows, test = np.concatenate([data.rows("labeled"), chosen]), data.rows("test")
-    classes = data.table["label"].to_numpy()
-    seen, unseen = (all_outputs(learner, model, data, part)[1].numpy() for part in (rows, test))
-    probe = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=1000))
-    return float(probe.fit(seen, classes[rows]).score(unseen, classes[test]))

@@ -1,7 +1,7 @@
 """One training of a recipe: its batches, its evaluations, its best and its last model."""
 
-import hashlib
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -29,6 +29,7 @@ from ssgan_core.ssgan.recipes import Recipe
 from ssgan_core.ssgan.step import Learner, make_learner, schedule, ssgan_step, supervised_step
 
 SAMPLES = 40  # images generated at each evaluation, always from the same noise
+SAMPLE_FILE = "generated-{:07d}.png"  # by the step after which they were made
 COLLAPSED = 0.1  # generated images that vary less than this share of the real ones are all alike
 
 
@@ -121,8 +122,7 @@ def fit(
         pool = "unlabeled" if recipe.unlabeled else "labeled"
         row = {"epoch": number * sizes[pool] / len(data.rows(pool)), "validation": found}
         if stage.reduction == 1 and found > best["validation"]:
-            weights = {name: value.clone() for name, value in model.state_dict().items()}
-            best.update(step=number, validation=found, weights=weights)
+            best.update(step=number, validation=found, weights=deepcopy(model.state_dict()))
         if recipe.gan:
             samples[number] = generate(learner, noise)
             row["variety"] = variety(samples[number], real)
@@ -131,39 +131,29 @@ def fit(
                        "collapsed")  # fmt: skip
             if pictures and rank() == 0:
                 pictures.mkdir(parents=True, exist_ok=True)
-                write_png(make_grid(samples[number], nrow=10), str(sample_file(pictures, number)))
+                file = pictures / SAMPLE_FILE.format(number)
+                write_png(make_grid(samples[number], nrow=10), str(file))
         return row
 
     parts = {"classifier": learner.classifier, "generator": learner.generator, "ema": learner.ema,
              "optimizer": learner.optimizer, "generator_optimizer": learner.generator_optimizer,
              "best": best, "samples": samples}  # fmt: skip
-    identity = recipe.settings | {
-        "name": recipe.name,
-        "classes": list(data.classes),
-        "photos": hashlib.sha256(
-            data.table[["path", "label", "split"]].to_csv().encode()
-        ).hexdigest()[:12],
-        "size": size,
-        "width": width,
-        "generator_width": generator_width,
-        "evaluations": evaluations,
-        "steps": steps,
-        "max_minutes": max_minutes,
-        "seed": seed,
-    }
+    ends = {"steps": steps, "max_minutes": max_minutes, "evaluations": evaluations, "seed": seed}
+    identity = recipe.settings | ends | {"name": recipe.name, "photos": data.split_checksum}
+    identity |= {"size": size, "width": width, "generator_width": generator_width}
+    parts = {name: part for name, part in parts.items() if part is not None}
     history = loop.run(
-        {name: part for name, part in parts.items() if part is not None},
-        step,
-        evaluate,
-        identity,
-        steps=steps,
-        max_minutes=max_minutes,
-        evaluations=evaluations,
-        seed=seed,
-        checkpoint=checkpoint,
-        report=report,
+        parts, step, evaluate, identity, **ends, checkpoint=checkpoint, report=report
     )
-    return _judge(learner, data, history, best, dict(samples), seed)
+    model = evaluation_model(learner, data)
+    on_test = probabilities(learner, model, data, "test")
+    test = {"last": float((on_test.argmax(1) == data.labels("test")).mean())}
+    test["last_raw"] = accuracy(learner, learner.classifier, data, "test")
+    last = deepcopy(model.state_dict())
+    model.load_state_dict(best["weights"])
+    test["best"] = accuracy(learner, model, data, "test")
+    model.load_state_dict(last)
+    return Fit(recipe, seed, history, test, best["step"], on_test, dict(samples), learner, model)
 
 
 def batch_sizes(recipe: Recipe, data: PhotoSet) -> dict[str, int]:
@@ -184,27 +174,3 @@ def batch_sizes(recipe: Recipe, data: PhotoSet) -> dict[str, int]:
                 f"{world()} processes cannot share a batch of {batch} {split} photos evenly"
             )
     return sizes
-
-
-def sample_file(pictures: Path, step: int) -> Path:
-    """The image, in the folder `pictures`, of what the generator made after so many steps."""
-    return pictures / f"generated-{step:07d}.png"
-
-
-def _judge(
-    learner: Learner, data: PhotoSet, history: pd.DataFrame, best: dict, samples: dict, seed: int
-) -> Fit:
-    """The only look at the test images, after all training and all selection."""
-    model = evaluation_model(learner, data)
-    test_probabilities = probabilities(learner, model, data, "test")
-    correct = test_probabilities.argmax(1) == data.labels("test")
-    test = {"last": float(correct.mean())}
-    test["last_raw"] = accuracy(learner, learner.classifier, data, "test")
-    last = {name: value.clone() for name, value in model.state_dict().items()}
-    model.load_state_dict(best["weights"])
-    test["best"] = accuracy(learner, model, data, "test")
-    model.load_state_dict(last)
-    return Fit(
-        learner.recipe, seed, history, test, best["step"], test_probabilities, samples, learner,
-        model,
-    )  # fmt: skip

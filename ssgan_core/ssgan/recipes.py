@@ -13,24 +13,21 @@ class Recipe:
     """What distinguishes one way of training from another.
 
     `gan` adds a generator, and the real and generated terms to the classifier's loss; `explicit`
-    gives "generated" a logit of its own, the (K+1)-th. `gan_every` is the number of steps from one
-    look at generated images, and one step of the generator, to the next: 4 keeps their cost to a
-    quarter (as lazy regularization does; Karras et al. 2020, arXiv:1912.04958, section 3.1).
+    gives "generated" a logit of its own, the (K+1)-th. `gan_every` is the number of steps from
+    one look at generated images, and one step of the generator, to the next: 4 keeps their cost
+    to a quarter (as lazy regularization does; Karras et al. 2020, arXiv:1912.04958, section 3.1).
     `feature_matching` is the generator's loss instead of the adversarial one; `pull_away` weighs
-    the term that keeps its images apart.
-    `consistency` weighs FixMatch's term on unlabeled images: a weak view's class, where its
-    probability reaches `confidence`, teaches a view changed with strength `strong`. `contrast`
-    weighs a second task on unlabeled images, to find the weak view of the same image by the
-    features of the strong one; `rotation` a third, to tell by which quarter turn each was rotated;
-    `entropy` weighs the conditional entropy on them.
+    the term that keeps its images apart. `consistency` weighs FixMatch's term on unlabeled
+    images: a weak view's class, where its probability reaches `confidence`, teaches a view
+    changed with strength `strong`. `contrast` weighs a second task on unlabeled images, to find
+    the weak view of the same image by the features of the strong one; `rotation` a third, to tell
+    by which quarter turn each was rotated; `entropy` weighs the conditional entropy on them.
 
     `labeled_batch=None` takes all labeled images in every step. `augment` is the strength of
-    `ssgan_core.photos.augment`; None leaves the images as they are. `ema` is the highest decay of
-    the averaged weights that are evaluated (see `set_schedule`); `small_first` is the share of the
-    training in which images have half their side, at which a generator that `grows` makes its own
-    until then. `fresh_statistics` evaluates with batch-norm
-    statistics re-estimated on real unlabeled images, and keeps generated images out of the running
-    ones.
+    `photos.augment`; None leaves the images as they are. `ema` is the highest decay of the
+    averaged weights that are evaluated; `small_first` is the share of the training in which
+    images have half their side, at which a generator that `grows` makes its own until then.
+    `fresh_statistics` evaluates with batch-norm statistics measured on real unlabeled images.
 
     `learning_rate` is that of a network whose first stage has 16 channels and, where
     `rate_by_width`, falls as others grow wider: for Adam, each weight's step has to shrink as the

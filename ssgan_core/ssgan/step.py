@@ -89,12 +89,11 @@ def make_learner(
     def adam(network: nn.Module) -> torch.optim.Adam:
         return torch.optim.Adam(network.parameters(), first, BETAS, fused=True, capturable=on_gpu)
 
+    optimizer = adam(classifier)
     if recipe.optimizer == "sgd":
         optimizer = torch.optim.SGD(
             classifier.parameters(), first, 0.9, weight_decay=recipe.weight_decay, fused=True
         )
-    else:
-        optimizer = adam(classifier)
     ema = AveragedModel(classifier) if recipe.ema else None
     generator_optimizer = adam(generator) if generator else None
     return Learner(

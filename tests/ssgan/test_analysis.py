@@ -14,8 +14,9 @@ from ssgan_core.ssgan.analysis import (
     occlusion_maps,
     reliability,
     running_shares,
+    statistics_of,
 )
-from ssgan_core.ssgan.evaluate import real_batches, statistics_of
+from ssgan_core.ssgan.evaluate import real_batches
 from ssgan_core.ssgan.figures import confident_mistakes
 from ssgan_core.ssgan.fit import fit
 from ssgan_core.ssgan.recipes import find_recipe

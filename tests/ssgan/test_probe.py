@@ -7,7 +7,7 @@ import torch
 from photo_tables import dark_and_bright
 
 from ssgan_core.device import Hardware
-from ssgan_core.ssgan.evaluate import linear_probe
+from ssgan_core.ssgan.analysis import linear_probe
 from ssgan_core.ssgan.recipes import find_recipe
 from ssgan_core.ssgan.step import make_learner
 

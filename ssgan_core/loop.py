@@ -27,7 +27,7 @@ SPREAD = 0x9E3779B1  # odd, near 2³² divided by the golden ratio: multiples sp
 
 
 class Part(Protocol):
-    """What a checkpoint can hold: a network, an optimizer, averaged weights, a `Kept`."""
+    """What a checkpoint can hold: a network, an optimizer, an EMA, a `Kept`."""
 
     def state_dict(self) -> dict[str, Any]: ...
     def load_state_dict(self, state: dict[str, Any]) -> Any: ...

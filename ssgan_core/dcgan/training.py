@@ -49,7 +49,7 @@ class Recipe:
 
 @dataclass
 class Gan:
-    """Both networks, their optimizers, and the generator's averaged weights."""
+    """Both networks, their optimizers, and the EMA of the generator's weights."""
 
     recipe: Recipe
     hardware: Hardware
@@ -195,7 +195,7 @@ def evaluation_steps(steps: int, evaluations: int, epoch: int) -> list[int]:
 
 
 def averaged(gan: Gan) -> nn.Module:
-    """The generator with averaged weights, and batch-norm statistics measured for them."""
+    """The EMA of the generator, and batch-norm statistics measured for it."""
     batch = max(gan.recipe.batch, 64)
     with own_random_numbers(), gan.hardware.autocast():
         torch.manual_seed(0)

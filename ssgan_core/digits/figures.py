@@ -40,7 +40,7 @@ def plot_labeled(images: Tensor, side: int) -> Figure:
 
 
 def plot_curves(results: Mapping[str, Trained]) -> Figure:
-    """Test accuracy during training: averaged weights as a line, the last weights dotted."""
+    """Test accuracy during training: the EMA as a line, the last weights dotted."""
     figure, axes = plt.subplots(figsize=(7.2, 3.3))
     tables = {n: pd.DataFrame(result.history).set_index("step") for n, result in results.items()}
     plots.curves(axes, {n: table["accuracy"] for n, table in tables.items()}, marker="o", ms=3)

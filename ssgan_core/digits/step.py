@@ -13,7 +13,7 @@ from ssgan_core.digits.density import Density
 from ssgan_core.digits.images import CLASSES
 from ssgan_core.digits.networks import Discriminator, Generator
 
-EMA_EVERY = 10  # steps between updates of the averaged weights
+EMA_EVERY = 10  # steps between updates of the EMA of the weights
 BASELINE_STEPS = 2000  # at most: without a generator the loss is flat long before
 FALL = 6000  # steps at most in which the learning rate falls: ten passes over MNIST
 
@@ -49,7 +49,7 @@ class Recipe:
 
     @property
     def ema(self) -> float:
-        """Decay of the averaged weights at each of their updates: they span 5% of the run."""
+        """Decay of the EMA at each of its updates: it spans 5% of the run."""
         return max(0.0, 1 - EMA_EVERY / (0.05 * self.steps))
 
     def late(self, step: int) -> float:

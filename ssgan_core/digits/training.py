@@ -27,8 +27,8 @@ WALL = 100  # generated digits kept for each picture of the wall
 class Trained:
     """What R runs give, all at the last step.
 
-    `logits` (R, N, outputs) are those of the test images under the averaged weights; `accuracy`
-    and `last_accuracy` are test accuracies of the averaged and of the last weights. `history`
+    `logits` (R, N, outputs) are those of the test images under the EMA of the weights; `accuracy`
+    and `last_accuracy` are test accuracies of the EMA and of the last weights. `history`
     (one row an evaluation: step, seconds, mean test accuracies, mean loss terms) and `walls`
     (step to generated images of run 0) are there to be drawn; nothing is chosen by them.
     """

@@ -16,9 +16,9 @@ STATISTICS_BATCHES = 4  # of real unlabeled images, to re-estimate batch-norm st
 
 
 def evaluation_model(learner: Learner, data: PhotoSet, reduction: int = 1) -> nn.Module:
-    """The network to judge: averaged weights and fresh statistics where the recipe has them.
+    """The network to judge: EMA weights and fresh statistics where the recipe has them.
 
-    Averaged weights never saw a batch, so their batch-norm statistics have to be measured: on
+    EMA weights never saw a batch, so their batch-norm statistics have to be measured: on
     real unlabeled images, the kind that the test images are, in fp32 as in `all_outputs`.
     """
     model = learner.teacher

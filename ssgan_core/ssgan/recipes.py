@@ -25,7 +25,7 @@ class Recipe:
 
     `labeled_batch=None` takes all labeled images in every step. `augment` is the strength of
     `photos.augment`; None leaves the images as they are. `ema` is the highest decay of the
-    averaged weights that are evaluated; `small_first` is the share of the training in which
+    EMA of the weights, which is evaluated; `small_first` is the share of the training in which
     images have half their side, at which a generator that `grows` makes its own until then.
     `fresh_statistics` evaluates with batch-norm statistics measured on real unlabeled images.
 
@@ -111,7 +111,7 @@ SUPERVISED = replace(
 # The rate is the best of 1, 3, 6, 12 and 25e-3 by validation: drawn pets, quick, first draw.
 AUGMENTED = Recipe(
     "supervised-augmented",
-    "labels alone, as strong as we can: augmentation, averaged weights, cosine decay",
+    "labels alone, as strong as we can: augmentation, EMA, cosine decay",
 )
 FEATURE_MATCHING = replace(
     AUGMENTED,
@@ -124,7 +124,7 @@ FEATURE_MATCHING = replace(
 SSGAN = replace(
     FEATURE_MATCHING,
     name="ssgan",
-    about="ours: labels, a generator that matches features, consistency of two views, rotation",
+    about="ours: labels, a generator that matches features, consistency of two views, rotation prediction",
     gan_every=4,
     consistency=1.0,
     rotation=1.0,
@@ -178,7 +178,7 @@ RECIPES = {
 }
 # What `ssgan` is without one of its parts; without the generator it is `ssgan-minus-gan`.
 WITHOUT = {
-    "rotation": ("no quarter turns to tell", {"rotation": 0.0}),
+    "rotation": ("no rotation prediction", {"rotation": 0.0}),
     "consistency": ("no consistency of two views", {"consistency": 0.0}),
     "matching": ("a generator that wants its images called real", {"feature_matching": False}),
     "augmentation": ("no augmentation but in the strong view", {"augment": None}),

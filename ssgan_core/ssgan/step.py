@@ -44,7 +44,7 @@ class Learner:
 
     @property
     def teacher(self) -> ResNet18:
-        """The averaged weights where there are any: a mean teacher (Tarvainen and Valpola 2017,
+        """The classifier's EMA where there is one: a mean teacher (Tarvainen and Valpola 2017,
         arXiv:1703.01780)."""
         return self.ema.module if self.ema else self.classifier
 
@@ -146,9 +146,9 @@ def ssgan_step(
 
     The classifier learns the labels, raises log Z on real images and lowers it on generated
     ones. Where the recipe asks for consistency, it also has to give a strongly changed view of
-    an unlabeled image the class that its averaged weights are sure to see in a weakly changed
+    an unlabeled image the class that its EMA is sure to see in a weakly changed
     one; where it asks for contrast, to find the image again among the weakly changed ones; where
-    it asks for rotation, to tell how an unlabeled image was turned. Labeled, unlabeled and
+    it asks for rotation prediction, to tell how an unlabeled image was turned. Labeled, unlabeled and
     generated images pass through it separately. In the steps between two looks at generated
     images (`Recipe.gan_every`) all this happens without them.
     """

@@ -124,7 +124,7 @@ FEATURE_MATCHING = replace(
 SSGAN = replace(
     FEATURE_MATCHING,
     name="ssgan",
-    about="ours: labels, a generator that matches features, consistency of two views, rotation prediction",
+    about="ours: labels, a generator that matches features, consistency, rotation prediction",
     gan_every=4,
     consistency=1.0,
     rotation=1.0,

@@ -144,11 +144,11 @@ def ssgan_step(
 ) -> dict[str, Tensor]:
     """One step on labeled and unlabeled images: first the classifier, then the generator, if any.
 
-    The classifier learns the labels, raises log Z on real images and lowers it on generated
-    ones. Where the recipe asks for consistency, it also has to give a strongly changed view of
-    an unlabeled image the class that its EMA is sure to see in a weakly changed
-    one; where it asks for contrast, to find the image again among the weakly changed ones; where
-    it asks for rotation prediction, to tell how an unlabeled image was turned. Labeled, unlabeled and
+    The classifier learns the labels, raises log Z on real images and lowers it on generated ones.
+    Where the recipe asks for consistency, it also has to give a strongly changed view of an
+    unlabeled image the class that its EMA is sure to see in a weakly changed one; where it asks
+    for contrast, to find the image again among the weakly changed ones; where it asks for
+    rotation prediction, to tell how an unlabeled image was turned. Labeled, unlabeled and
     generated images pass through it separately. In the steps between two looks at generated
     images (`Recipe.gan_every`) all this happens without them.
     """

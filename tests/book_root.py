@@ -32,7 +32,7 @@ def write_chapter(
     cells = [
         nbformat.v4.new_markdown_cell(f"(ch-{number})=\n# Chapter {name}\n\nSee {{ref}}`ch-01`."),
         nbformat.v4.new_code_cell(parameters, metadata={"tags": ["parameters"]}),
-        nbformat.v4.new_code_cell(code, metadata={"tags": tags or []}),
+        nbformat.v4.new_code_cell(code, metadata={"tags": tags} if tags else {}),
     ]
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
     notebook = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})

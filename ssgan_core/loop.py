@@ -110,14 +110,14 @@ def run(
             so_far["seconds"], late, asked = broadcast(
                 now - started, now - last_saved > SAVE_SECONDS, stop.is_set()
             )
-            due = sum(at <= progress() + 1e-9 for at in evaluations)
+            done = progress()
+            due = sum(at <= done + 1e-9 for at in evaluations)
             if not (due > so_far["evaluated"] or late or asked):
                 continue
             means = _means(name, so_far)
             if due > so_far["evaluated"]:
-                row = {"step": so_far["step"], "seconds": so_far["seconds"]}
-                found = evaluate(so_far["step"], progress())
-                so_far["rows"].append(row | dict(found) | means)
+                row = {key: so_far[key] for key in ("step", "seconds")}
+                so_far["rows"].append(row | dict(evaluate(so_far["step"], done)) | means)
                 so_far.update(evaluated=due, sums={})
                 so_far["seconds"] = broadcast(time.perf_counter() - started)[0]
             if checkpoint and rank() == 0:

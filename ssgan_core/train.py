@@ -99,7 +99,7 @@ def train(settings: TrainSettings) -> Fit:
     )
     if rank() == 0:
         save_model(folder / "model.pt", done, data)
-        history = done.history.astype(object)  # which takes a None: a round may lack a term
+        history = done.history.astype(object)  # which takes a None: an evaluation may lack a term
         columns = history.where(history.notna(), None).to_dict("list")
         values = {key: [value] for key, value in done.test.items()}
         values |= {

@@ -81,7 +81,7 @@ def adversarial_curves(run: Fit) -> Figure:
 
 
 def generated_rounds(run: Fit, each: int = 10, rows: int = 5) -> Figure:
-    """The same noise through training: a row for each of some rounds, first to last."""
+    """The same noise through training: a row for each of some evaluations, first to last."""
     steps = list(run.samples)
     shown = [steps[i] for i in np.unique(np.linspace(0, len(steps) - 1, rows).round().astype(int))]
     images = torch.cat([run.samples[step][:each] for step in shown])

@@ -65,7 +65,7 @@ def run_draws(
 def fit_runs(fits: Mapping[str, Sequence[Fit]]) -> pd.DataFrame:
     """Trainings by recipe as a frame of runs, as `ssgan_core.results` has it.
 
-    `labeled` and `validation` hold the labeled loss and the validation accuracy, round by round.
+    `labeled` and `validation` hold the labeled loss and validation accuracy of each evaluation.
     """
     return pd.DataFrame(
         {"method": name, "seed": done.seed}
@@ -79,7 +79,7 @@ def fit_runs(fits: Mapping[str, Sequence[Fit]]) -> pd.DataFrame:
 
 def summary(runs: pd.DataFrame) -> dict[str, dict[str, list]]:
     """What `metrics.json` keeps of each recipe: a value a draw of each test accuracy, and the
-    validation accuracies round by round."""
+    validation accuracies of its evaluations."""
     kept = [*TESTED.values(), "validation"]
     return {name: rows[kept].to_dict("list") for name, rows in runs.groupby("method", sort=False)}
 

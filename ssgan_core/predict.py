@@ -14,7 +14,7 @@ from torch import nn
 
 from ssgan_core.checkpoint import load_checkpoint, save_checkpoint
 from ssgan_core.errors import InputError
-from ssgan_core.photos.decode import decode_photo, jpeg_fault, quiet, to_range
+from ssgan_core.photos.decode import decode_photo, quiet, to_range
 from ssgan_core.photos.networks import ResNet18
 from ssgan_core.photos.photoset import PhotoSet
 from ssgan_core.ssgan.fit import Fit
@@ -37,12 +37,7 @@ class Model:
 
         Raises InputError, the end of a sentence, where the bytes cannot be decoded.
         """
-        if fault := jpeg_fault(data):
-            raise InputError(fault)
-        try:
-            image = decode_photo(data, self.size)
-        except RuntimeError as error:
-            raise InputError(f"cannot be decoded ({str(error).splitlines()[0]})") from error
+        image = decode_photo(data, self.size)
         logits, _ = self.network(to_range(image[None], self.pixel_range))
         probability, index = logits[0, : len(self.classes)].softmax(0).max(0)
         return self.classes[index], probability.item()

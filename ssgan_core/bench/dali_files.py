@@ -38,7 +38,7 @@ def file_pipeline(
         random_shuffle=shuffle,
         prefetch_queue_depth=AHEAD,
     )
-    return to_images(encoded, size, pixel_range, device), labels
+    return to_images(encoded, size, pixel_range, device, turn=True), labels
 
 
 def file_loader(

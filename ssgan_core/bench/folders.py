@@ -12,14 +12,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader
 from torchvision.datasets import ImageFolder
 from torchvision.transforms import v2
+from torchvision.transforms.v2.functional import pil_to_tensor, to_pil_image
 
 from ssgan_core.errors import InputError
-from ssgan_core.photos.decode import decode_jpeg_rgb, jpeg_fault
+from ssgan_core.photos.decode import decode_jpeg_rgb, read_header, upright
 from ssgan_core.photos.files import UNKNOWN, PhotoCollection
 
 
@@ -34,19 +35,27 @@ def open_with_torchvision(path: str | Path) -> Tensor:
 
 
 def pil_rgb(data: bytes) -> Image.Image:
-    """The picture in a file, decoded to RGB and upright."""
-    return ImageOps.exif_transpose(Image.open(io.BytesIO(data))).convert("RGB")
+    """The picture in a file, decoded to RGB and upright.
+
+    Raises InputError, the end of a sentence, as `decode_jpeg_rgb` does.
+    """
+    header = read_header(data)
+    if header.fault:
+        raise InputError(header.fault)
+    try:
+        image = Image.open(io.BytesIO(data)).convert("RGB")
+    except (OSError, SyntaxError, ValueError) as error:
+        raise InputError(f"cannot be decoded ({error})") from error
+    if header.orientation == 1:
+        return image
+    return to_pil_image(upright(pil_to_tensor(image), header.orientation))
 
 
 def _open(path: str | Path, decode: Callable):
-    data = Path(path).read_bytes()
-    fault = jpeg_fault(data)
-    if fault is None:
-        try:
-            return decode(data)
-        except (RuntimeError, OSError, SyntaxError) as error:  # torchvision's, and two of PIL's
-            fault = f"cannot be decoded ({str(error).rsplit(', ', 1)[-1]})"
-    raise InputError(f"'{path}' {fault}.")
+    try:
+        return decode(Path(path).read_bytes())
+    except InputError as error:
+        raise InputError(f"'{path}' {error}.") from error
 
 
 OPENERS = {"pil": open_with_pil, "torchvision": open_with_torchvision}

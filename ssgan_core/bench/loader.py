@@ -26,7 +26,7 @@ from torchvision.transforms.v2.functional import pil_to_tensor, resize
 from ssgan_core.bench.folders import folder_loader, pil_rgb, unpack
 from ssgan_core.bench.timing import race
 from ssgan_core.paths import resolve_path
-from ssgan_core.photos.decode import decode_jpeg_rgb, jpeg_fault, quiet, to_range
+from ssgan_core.photos.decode import decode_jpeg_rgb, quiet, read_header, to_range
 from ssgan_core.photos.files import PhotoCollection, scan
 from ssgan_core.photos.loader import Loader, PhotoStream, has_dali
 from ssgan_core.photos.photoset import decode_all
@@ -166,7 +166,7 @@ def _own_stages(
     images = [decode(item) for item in data]
     work = {
         "read": (photos.read, range(len(photos))),
-        "check": (jpeg_fault, data),
+        "check": (read_header, data),
         "decode": (decode, data),
         "resize": (shrink, images),
         "to float": (to_float, [shrink(image) for image in images]),

@@ -23,7 +23,15 @@ from nvidia.dali import fn, pipeline_def, types
 from nvidia.dali.data_node import DataNode
 from PIL import Image
 
-from ssgan_core.photos.decode import AHEAD, Decoded, cores, decode_rows, jpeg_fault, to_range
+from ssgan_core.photos.decode import (
+    AHEAD,
+    Decoded,
+    cores,
+    decode_rows,
+    read_header,
+    to_range,
+    upright,
+)
 from ssgan_core.photos.files import PhotoCollection
 
 VERSION = nvidia.dali.__version__
@@ -42,22 +50,28 @@ def photo_pipeline(
 
 
 def to_images(
-    encoded: DataNode, size: int, pixel_range: tuple[float, float] | None, device: str
+    encoded: DataNode,
+    size: int,
+    pixel_range: tuple[float, float] | None,
+    device: str,
+    turn: bool = False,
 ) -> DataNode:
     """Encoded bytes → decoded → resized: uint8 (B, S, S, 3), or float32 (B, 3, S, S) in a range.
 
     With the device "mixed" the bytes lie in the CPU's memory and the images on the GPU, where all
-    that follows is computed; with "cpu" everything stays on the CPU.
+    that follows is computed; with "cpu" everything stays on the CPU. `turn` leaves it to DALI to
+    find the EXIF orientation; `dali_batches` knows it from the header.
     """
-    images = resize(decode(encoded, device), size)
+    images = resize(decode(encoded, device, turn), size)
     return images if pixel_range is None else normalize(images, pixel_range)
 
 
-def decode(encoded: DataNode, device: str) -> DataNode:
-    """Upright RGB images of any size, uint8."""
+def decode(encoded: DataNode, device: str, turn: bool = False) -> DataNode:
+    """RGB images of any size, uint8, upright or as they are stored."""
     return fn.decoders.image(
-        encoded, device=device, output_type=types.RGB, jpeg_fancy_upsampling=True
-    )
+        encoded, device=device, output_type=types.RGB, jpeg_fancy_upsampling=True,
+        adjust_orientation=turn,
+    )  # fmt: skip
 
 
 def resize(images: DataNode, size: int) -> DataNode:
@@ -79,6 +93,7 @@ class _Pending(NamedTuple):
 
     rows: np.ndarray
     data: list[np.ndarray]  # the pipeline borrows these bytes (no_copy)
+    orientations: list[int]
     faults: list[tuple[int, str]]
 
 
@@ -105,15 +120,17 @@ def dali_batches(
     def feed() -> list[np.ndarray]:
         while True:
             rows = todo.popleft() if todo else next(batches)  # its StopIteration ends the pipeline
-            kept, data, faults = [], [], []
+            kept, data, orientations, faults = [], [], [], []
             for row in rows.tolist():
                 encoded = photos.read(row)
-                if fault := jpeg_fault(encoded):
-                    faults.append((row, fault))
+                header = read_header(encoded)
+                if header.fault:
+                    faults.append((row, header.fault))
                 else:
                     kept.append(row)
                     data.append(np.frombuffer(encoded, dtype=np.uint8))
-            waiting.append(_Pending(np.array(kept, dtype=np.int64), data, faults))
+                    orientations.append(header.orientation)
+            waiting.append(_Pending(np.array(kept, dtype=np.int64), data, orientations, faults))
             if data:
                 return data
 
@@ -153,15 +170,19 @@ def dali_batches(
                 break
             yield from emptied()
             pending = waiting.popleft()
-            yield Decoded(pending.rows, _own(output, pixel_range is None), pending.faults)
+            images = _own(output, pixel_range is None, pending.orientations)
+            yield Decoded(pending.rows, images, pending.faults)
 
 
-def _own(output, channels_last: bool) -> torch.Tensor:
-    """A copy of DALI's output (whose memory the next batch takes) as (B, 3, S, S)."""
+def _own(output, channels_last: bool, orientations: list[int]) -> torch.Tensor:
+    """A copy of DALI's output (whose memory the next batch takes) as (B, 3, S, S), upright."""
     images = torch.from_dlpack(output.as_tensor())
     if channels_last:
         images = images.permute(0, 3, 1, 2)
     images = images.clone(memory_format=torch.contiguous_format)
+    for i, orientation in enumerate(orientations):
+        if orientation > 1:
+            images[i] = upright(images[i].clone(), orientation)
     if images.is_cuda:
         torch.cuda.current_stream().synchronize()
     return images

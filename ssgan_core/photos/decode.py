@@ -3,7 +3,8 @@
 What every loader does with the files that people really have: grayscale and CMYK become RGB, the
 EXIF orientation is applied, progressive files are read; damage that libjpeg can bridge is shown as
 libjpeg shows it. A file that is empty, no JPEG whatever its name says (PNG, GIF, text), cut off
-before its end, not of 8 bits a sample or beyond `MAX_PIXELS` has a fault and is not decoded.
+before its end, not of 8 bits a sample, beyond `MAX_PIXELS` or with more pixels than its bytes can
+tell has a fault and is not decoded.
 """
 
 from __future__ import annotations
@@ -21,14 +22,17 @@ from torch import Tensor
 from torchvision.io import ImageReadMode, decode_jpeg
 from torchvision.transforms.v2.functional import resize
 
+from ssgan_core.errors import InputError
 from ssgan_core.photos.files import PhotoCollection
 
 PixelRange = tuple[float, float] | None
 
-MAX_PIXELS = 100_000_000  # a header can claim 4 billion, and the decoder would allocate them
+MAX_PIXELS = 250_000_000  # telephones have 200 million; a header can claim 4 billion
+PIXELS_PER_BYTE = 1000  # no JPEG is so small (8×8 pixels of one gray take 2 bits); a claim may be
 AHEAD = 2  # batches decoded in advance
 
 START, END, SCAN = b"\xff\xd8", b"\xff\xd9", 0xDA
+APP1, EXIF, ORIENTATION = 0xE1, b"Exif\0\0", 0x112
 FRAMES = set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 BARE = {0x00, 0x01, 0xFF, *range(0xD0, 0xD9)}  # bytes after 0xFF that begin no segment
 OTHERS = {
@@ -49,22 +53,32 @@ class Decoded(NamedTuple):
     faults: list[tuple[int, str]]
 
 
-def jpeg_fault(data: bytes) -> str | None:
-    """What keeps a file from being decoded, as the end of a sentence; None where it looks sound.
+class Header(NamedTuple):
+    """What the headers of a file say: its `fault`, `width` × `height` in pixels as they are
+    stored, and its EXIF `orientation`, 1 (upright) to 8."""
 
-    Walks the headers only (microseconds a file), so that both loaders refuse the same files and
-    neither library prints about them.
+    fault: str | None = None
+    width: int = 0
+    height: int = 0
+    orientation: int = 1
+
+
+def read_header(data: bytes) -> Header:
+    """Walk the headers of a file; `fault` is the end of a sentence, None where all looks sound.
+
+    Microseconds a file, so that every decoder refuses the same files and turns the same ones: each
+    library has its own idea of where EXIF lies, and prints about what it does not like.
     """
     if not data:
-        return "is empty"
+        return Header("is empty")
     if not data.startswith(START):
         kind = next((name for magic, name in OTHERS.items() if data.startswith(magic)), None)
-        return f"is {kind} file, not a JPEG" if kind else "is not a JPEG"
-    at, frame = 2, b""
+        return Header(f"is {kind} file, not a JPEG" if kind else "is not a JPEG")
+    at, frame, orientation = 2, b"", 0
     while True:
         at = data.find(b"\xff", at)
         if at < 0 or at + 4 > len(data):
-            return "is cut off within its headers"
+            return Header("is cut off within its headers")
         marker = data[at + 1]
         if marker in BARE:
             at += 1
@@ -72,35 +86,77 @@ def jpeg_fault(data: bytes) -> str | None:
         if marker == SCAN:
             break
         if marker == END[1]:
-            return "ends before its picture begins"
+            return Header("ends before its picture begins")
         length = int.from_bytes(data[at + 2 : at + 4])
         if marker in FRAMES:
             frame = data[at + 4 : at + 10]
+        elif marker == APP1 and data[at + 4 : at + 10] == EXIF:
+            orientation = orientation or _orientation(data[at + 10 : at + 2 + length])
         at += 2 + length
     if len(frame) < 6:
-        return "has no picture header"
+        return Header("has no picture header")
     height, width = int.from_bytes(frame[1:3]), int.from_bytes(frame[3:5])
     if frame[0] != 8:
-        return f"has {frame[0]} bits a sample; 8 are accepted"
+        return Header(f"has {frame[0]} bits a sample; 8 are accepted")
     if not 0 < height * width <= MAX_PIXELS:
-        return f"claims {width}×{height} pixels; 1 to {MAX_PIXELS:,} are accepted"
+        return Header(f"claims {width}×{height} pixels; 1 to {MAX_PIXELS:,} are accepted")
+    if height * width > PIXELS_PER_BYTE * len(data):
+        return Header(f"claims {width}×{height} pixels in {len(data):,} bytes")
     if data.rfind(END, at) < 0:
-        return "is cut off within its picture"
-    return None
+        return Header("is cut off within its picture")
+    return Header(None, width, height, orientation or 1)
+
+
+def _orientation(tiff: bytes) -> int:
+    """The orientation in EXIF data (EXIF 2.32, section 4.6), 0 where it has none."""
+    order = {b"II": "little", b"MM": "big"}.get(tiff[:2])
+    if order is None:
+        return 0
+
+    def number(start: int, size: int) -> int:
+        return int.from_bytes(tiff[start : start + size], order)
+
+    table = number(4, 4)
+    end = min(table + 2 + 12 * number(table, 2), len(tiff) - 11)
+    for entry in range(table + 2, end, 12):
+        if number(entry, 2) == ORIENTATION:
+            value = number(entry + 8, {3: 2, 4: 4}.get(number(entry + 2, 2), 0))
+            return value if 1 <= value <= 8 else 0
+    return 0
+
+
+def upright(images: Tensor, orientation: int) -> Tensor:
+    """Images (…, H, W) turned and mirrored as an EXIF orientation, 1 to 8, asks for."""
+    if orientation >= 5:
+        images = images.mT
+    flipped = [
+        axis for axis, when in ((-1, (2, 3, 6, 7)), (-2, (3, 4, 7, 8))) if orientation in when
+    ]
+    return images.flip(flipped) if flipped else images
 
 
 def decode_photo(data: bytes, size: int) -> Tensor:
     """One JPEG file as uint8 (3, size, size), squeezed to a square with antialiasing.
 
-    Raises RuntimeError where libjpeg gives up.
+    Raises InputError as `decode_jpeg_rgb`.
     """
     return resize(decode_jpeg_rgb(data), [size, size], antialias=True)
 
 
 def decode_jpeg_rgb(data: bytes) -> Tensor:
-    """One JPEG file as uint8 (3, H, W), upright. Raises RuntimeError where libjpeg gives up."""
-    encoded = torch.frombuffer(bytearray(data), dtype=torch.uint8)
-    return decode_jpeg(encoded, mode=ImageReadMode.RGB, apply_exif_orientation=True)
+    """One JPEG file as uint8 (3, H, W), upright.
+
+    Raises InputError, the end of a sentence, for a fault in its headers or where libjpeg gives up.
+    """
+    header = read_header(data)
+    if header.fault:
+        raise InputError(header.fault)
+    try:
+        encoded = torch.frombuffer(bytearray(data), dtype=torch.uint8)
+        image = decode_jpeg(encoded, mode=ImageReadMode.RGB)
+    except RuntimeError as error:
+        raise InputError(f"cannot be decoded ({str(error).rsplit(', ', 1)[-1]})") from error
+    return upright(image, header.orientation)
 
 
 def to_range(images: Tensor, pixel_range: PixelRange) -> Tensor:
@@ -116,15 +172,11 @@ def decode_rows(photos: PhotoCollection, rows: np.ndarray, size: int) -> Decoded
     kept, images, faults = [], [], []
     for row in rows.tolist():
         data = photos.read(row)
-        fault = jpeg_fault(data)
-        if fault is None:
-            try:
-                images.append(decode_photo(data, size))
-                kept.append(row)
-            except RuntimeError as error:
-                fault = f"cannot be decoded ({str(error).rsplit(', ', 1)[-1]})"
-        if fault is not None:
-            faults.append((row, fault))
+        try:
+            images.append(decode_photo(data, size))
+            kept.append(row)
+        except InputError as fault:
+            faults.append((row, str(fault)))
     stack = torch.stack(images) if images else torch.empty(0, 3, size, size, dtype=torch.uint8)
     return Decoded(np.array(kept, dtype=np.int64), stack, faults)
 

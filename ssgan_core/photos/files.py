@@ -6,12 +6,13 @@ import hashlib
 import os
 import re
 import tarfile
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -20,12 +21,16 @@ from ssgan_core.errors import InputError
 
 UNKNOWN = -1  # the label of a photo whose class nobody has said
 
-EXTENSIONS = (".jpg", ".jpeg")
-DEPTH = 2  # the deepest layouts are PetImages/Cat/1.jpg and oxford-iiit-pet/images/Abyssinian_1.jpg
+EXTENSIONS = (".jpg", ".jpeg", ".jpe", ".jfif")
+JPEG = r"\.(?i:jpe?g|jpe|jfif)"
+DEPTH = 2  # the deepest layouts are PetImages/Cat/1.jpg and train/cat/1.jpg
 CHUNK = 256  # photos hashed per task
+TOO_DEEP, BROKEN = f"folder more than {DEPTH} down", "broken link"  # kinds of what is not used
+MOST_LINKS = 40  # followed one after the other, as Linux does
 ARTICLE_SPLITS = {"labeled": "labeled", "train": "unlabeled", "val": "val", "test": "test"}
-NOT_CLASSES = {"train", "test", "test1", "val", "valid", "validation", "labeled", "unlabeled",
-               "images", "petimages"}  # fmt: skip
+SPLIT_FOLDERS = {"train": "train", "training": "train", "val": "val", "valid": "val",
+                 "validation": "val", "test": "test", "testing": "test"}  # fmt: skip
+NOT_CLASSES = {*SPLIT_FOLDERS, "test1", "labeled", "unlabeled", "images", "petimages"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,14 +42,15 @@ class PhotoCollection:
     -1 where the class is unknown), `split` (empty until `split_photos`, then `train`, `val` or
     `test`; after `choose_labeled`: `labeled`, `unlabeled`, `val` or `test`) and `digest` (SHA-256
     of the file's bytes, hex). The others say where the bytes are: `name` (the photo's path on the
-    disk or in its shard), `file`, `offset`, `size`. `skipped` counts files that are not JPEG.
+    disk or in its shard), `file`, `offset`, `size`. `unused` counts what else lies there, by kind:
+    `.png` and other endings, broken links, folders too deep, names that are no UTF-8.
     """
 
     root: Path
     table: pd.DataFrame
     classes: tuple[str, ...]
     layout: str
-    skipped: int = 0
+    unused: Mapping[str, int] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.table)
@@ -100,10 +106,15 @@ class _Named(NamedTuple):
     split: str = ""
 
 
+def class_name(word: str) -> str:
+    """The class that a folder or a label names, in lower case; `Cats` are of the class `cat`."""
+    return {"cats": "cat", "dogs": "dog"}.get(word.lower(), word.lower())
+
+
 def _kaggle(name: str) -> _Named | None:
-    if match := re.fullmatch(r"(?:train/)?((cat|dog)\.\d+\.(?i:jpe?g))", name):
+    if match := re.fullmatch(rf"(?:train/)?((cat|dog)\.\d+{JPEG})", name):
         return _Named(match[1], match[2])
-    if match := re.fullmatch(r"test1?/(\d+\.(?i:jpe?g))", name):
+    if match := re.fullmatch(rf"test1?/(\d+{JPEG})", name):
         return _Named(f"test/{match[1]}", None)
     return None
 
@@ -116,13 +127,13 @@ def _article(name: str) -> _Named | None:
 
 def _microsoft(name: str) -> _Named | None:
     # Named as Kaggle names the same photos, so that labeled sets and splits serve both.
-    if match := re.fullmatch(r"(?:PetImages/)?(Cat|Dog)/((?:0|[1-9]\d*)\.(?i:jpe?g))", name):
+    if match := re.fullmatch(rf"(?:PetImages/)?(Cat|Dog)/((?:0|[1-9]\d*){JPEG})", name):
         return _Named(f"{match[1].lower()}.{match[2]}", match[1].lower())
     return None
 
 
 def _oxford(name: str) -> _Named | None:
-    match = re.fullmatch(r"(?:oxford-iiit-pet/)?(?:images/)?(([A-Za-z_]+)_\d+\.(?i:jpe?g))", name)
+    match = re.fullmatch(rf"(?:oxford-iiit-pet/)?(?:images/)?(([A-Za-z_]+)_\d+{JPEG})", name)
     if match and match[2].lower() not in {"cat", "dog", "xcat", "xdog"}:
         return _Named(match[1], "cat" if match[2][0].isupper() else "dog")
     return None
@@ -131,7 +142,14 @@ def _oxford(name: str) -> _Named | None:
 def _class_folders(name: str) -> _Named | None:
     folder, _, file = name.partition("/")
     if file and "/" not in file and folder.lower() not in NOT_CLASSES:
-        return _Named(name, {"cats": "cat", "dogs": "dog"}.get(folder.lower(), folder.lower()))
+        return _Named(name, class_name(folder))
+    return None
+
+
+def _split_folders(name: str) -> _Named | None:
+    split, *inside = name.split("/")
+    if len(inside) == 2 and split.lower() in SPLIT_FOLDERS:
+        return _Named(name, class_name(inside[0]), SPLIT_FOLDERS[split.lower()])
     return None
 
 
@@ -141,17 +159,19 @@ LAYOUTS: dict[str, Callable[[str], _Named | None]] = {
     "the article's (labeled/ train/ val/ test/ with cat_… and dog_…)": _article,
     "Oxford-IIIT Pet (images/Breed_N.jpg)": _oxford,
     "one folder a class (cat/… dog/…)": _class_folders,
+    "a folder a split, in it one a class (train/cat/… validation/cat/…)": _split_folders,
 }
 
 
 def scan(root: str | Path) -> PhotoCollection:
     """Find, name and hash the JPEG photographs under `root`; nothing is decoded or unpacked.
 
-    Five layouts are told apart by their names: Kaggle's (`cat.N.jpg`, flat or under `train/`;
+    Six layouts are told apart by their names: Kaggle's (`cat.N.jpg`, flat or under `train/`;
     numbered photos in `test/` or `test1/` join with an unknown class), Microsoft's
     (`PetImages/Cat/N.jpg`), the article's own (`labeled/ train/ val/ test/`, whose splits are
     kept), Oxford-IIIT Pet (`images/Abyssinian_1.jpg`: its README says that a capital first letter
-    is a cat), and one folder a class. `.tar` shards in `root` count as the files they hold.
+    is a cat), one folder a class, and these inside `train/`, `validation/` or `test/` (splits that
+    are kept). `.tar` shards in `root` count as the files they hold.
 
     Rows are sorted by `path`, so that the same photos get the same rows however they are stored.
     Raises InputError for a folder that is missing, empty, of one class or of no such layout, for
@@ -163,11 +183,13 @@ def scan(root: str | Path) -> PhotoCollection:
     if not folder.is_dir():
         raise InputError(f"The photo folder '{root}' is a file; a folder is accepted.")
     try:
-        found, skipped = _find(folder)
+        unused: Counter[str] = Counter()
+        found = list(_walk(folder, PurePosixPath(), 0, unused))
         if not found:
             raise InputError(
-                f"The photo folder '{root}' holds no JPEG photograph (.jpg or .jpeg, in it, in "
-                f"its .tar shards or up to {DEPTH} folders down); {skipped} other files lie there."
+                f"The photo folder '{root}' holds no JPEG photograph ({', '.join(EXTENSIONS)}; in "
+                f"it, in its .tar shards or up to {DEPTH} folders down). What lies there: "
+                f"{counted(unused) or 'nothing'}."
             )
         layout, named = _recognise(found, root)
         digests = _hash(found)
@@ -185,7 +207,7 @@ def scan(root: str | Path) -> PhotoCollection:
             "label": [classes.index(name.label) if name.label else UNKNOWN for name in named],
             "split": [name.split for name in named],
             "digest": digests,
-            **{field: [getattr(photo, field) for photo in found] for field in _Found._fields},
+            **{column: [getattr(photo, column) for photo in found] for column in _Found._fields},
         }
     )
     table = table.sort_values("path", ignore_index=True, kind="stable")
@@ -196,7 +218,12 @@ def scan(root: str | Path) -> PhotoCollection:
             f"The photo folder '{root}' holds '{path}' twice: as {first.name} in {first.file} and "
             f"as {second.name} in {second.file}; each photo is accepted once."
         )
-    return PhotoCollection(folder, table, classes, layout, skipped)
+    return PhotoCollection(folder, table, classes, layout, dict(unused))
+
+
+def counted(unused: Mapping[str, int]) -> str:
+    """Counts by kind in words: `30 .heic, 1 broken link`."""
+    return ", ".join(f"{count} {kind}" for kind, count in sorted(unused.items()))
 
 
 def _recognise(found: list[_Found], root: str | Path) -> tuple[str, list[_Named]]:
@@ -225,23 +252,15 @@ def _recognise(found: list[_Found], root: str | Path) -> tuple[str, list[_Named]
     return title, named
 
 
-def _find(folder: Path) -> tuple[list[_Found], int]:
-    """Every JPEG file and shard member, and the number of other files."""
-    found, skipped = [], 0
-    for name, file, offset, size in _walk(folder, PurePosixPath(), 0):
-        if name.lower().endswith(EXTENSIONS):
-            found.append(_Found(name, file, offset, size))
-        else:
-            skipped += 1
-    return found, skipped
-
-
 def _is_litter(path: PurePosixPath) -> bool:
     """Whether an operating system left this behind: .DS_Store, ._cat.1.jpg, Thumbs.db …"""
     return path.name == "Thumbs.db" or any(p.startswith(".") or p == "__MACOSX" for p in path.parts)
 
 
-def _walk(folder: Path, inside: PurePosixPath, depth: int) -> Iterator[_Found]:
+def _walk(
+    folder: Path, inside: PurePosixPath, depth: int, unused: Counter[str]
+) -> Iterator[_Found]:
+    """Every JPEG file and shard member below a folder; what else there is gets counted."""
     with os.scandir(folder) as entries:
         for entry in sorted(entries, key=lambda entry: entry.name):
             path = inside / entry.name
@@ -249,30 +268,87 @@ def _walk(folder: Path, inside: PurePosixPath, depth: int) -> Iterator[_Found]:
                 continue
             if entry.is_dir():
                 if depth < DEPTH:
-                    yield from _walk(Path(entry.path), path, depth + 1)
-            elif entry.is_file():
-                if depth == 0 and entry.name.lower().endswith(".tar"):
-                    yield from _members(entry.path)
+                    yield from _walk(Path(entry.path), path, depth + 1, unused)
                 else:
-                    yield _Found(str(path), entry.path, 0, entry.stat().st_size)
+                    unused[TOO_DEEP] += 1
+            elif not entry.is_file():
+                unused[BROKEN if entry.is_symlink() else "special file"] += 1
+            elif depth == 0 and entry.name.lower().endswith(".tar"):
+                yield from _members(entry.path, unused)
+            elif _is_photo(path, unused):
+                yield _Found(str(path), entry.path, 0, entry.stat().st_size)
 
 
-def _members(shard: str) -> Iterator[_Found]:
+def _is_photo(path: PurePosixPath, unused: Counter[str]) -> bool:
+    """Whether a file is taken for a photo by its name; another one is counted."""
+    if path.suffix.lower() not in EXTENSIONS:
+        unused[path.suffix.lower() or "without an ending"] += 1
+        return False
     try:
-        with tarfile.open(shard, "r:") as archive:
-            members = archive.getmembers()
+        str(path).encode()
+    except UnicodeEncodeError:  # no table, no page and no CSV could hold it
+        unused["with a name that is no UTF-8"] += 1
+        return False
+    return True
+
+
+def _members(shard: str, unused: Counter[str]) -> Iterator[_Found]:
+    """The photos in a tar file, as if it were unpacked; a damaged one is refused whole."""
+    try:
         with open(shard, "rb") as stream:
-            stream.seek(-tarfile.BLOCKSIZE, os.SEEK_END)
-            if any(stream.read()):  # tarfile is silent where a cut leaves whole members
-                raise tarfile.ReadError("no end mark")
+            members = [member for archive in _archives(stream) for member in archive]
+        if any(member.issparse() for member in members):
+            raise tarfile.ReadError("a member is sparse")
     except tarfile.TarError as error:
         raise InputError(
             f"{shard} is not a complete, uncompressed tar archive ({error})."
         ) from error
+    by_name = {str(PurePosixPath(member.name)): member for member in members}
+    deep = set()
     for member in members:
         path = PurePosixPath(member.name)
-        if member.isreg() and not _is_litter(path):
+        if member.isdir() or _is_litter(path):
+            continue
+        if len(path.parts) > DEPTH + 1:
+            deep.add(path.parts[: DEPTH + 1])
+            continue
+        for _ in range(MOST_LINKS):
+            if member is None or not (member.islnk() or member.issym()):
+                break
+            start = "" if member.islnk() else os.path.dirname(member.name)
+            member = by_name.get(os.path.normpath(os.path.join(start, member.linkname)))
+        if member is None or not member.isreg():
+            unused[BROKEN] += 1
+        elif _is_photo(path, unused):
             yield _Found(str(path), shard, member.offset_data, member.size)
+    if deep:
+        unused[TOO_DEEP] += len(deep)
+
+
+def _archives(stream: BinaryIO) -> Iterator[list[tarfile.TarInfo]]:
+    """The members of each archive in a file: `cat 1.tar 2.tar` puts one behind the other.
+
+    Raises tarfile.TarError where one is damaged or has no end mark: tarfile alone takes both for
+    the end, and what follows would be lost without a word.
+    """
+    start, size = 0, os.fstat(stream.fileno()).st_size
+    while True:
+        stream.seek(start)
+        with tarfile.open(fileobj=stream, mode="r:") as archive:
+            yield archive.getmembers()
+            start = archive.offset
+        stream.seek(start)
+        if start >= size:
+            raise tarfile.ReadError("no end mark")
+        if any(stream.read(tarfile.BLOCKSIZE)):
+            raise tarfile.ReadError(f"a damaged header at byte {start:,}")
+        start += tarfile.BLOCKSIZE
+        while block := stream.read(tarfile.BLOCKSIZE):
+            if any(block):
+                break
+            start += tarfile.BLOCKSIZE
+        else:
+            return
 
 
 def _hash(found: list[_Found]) -> list[str]:

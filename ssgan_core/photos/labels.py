@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import csv
 import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -16,8 +18,8 @@ import pandas as pd
 from ssgan_core.command_line import run_command
 from ssgan_core.errors import InputError
 from ssgan_core.paths import whole_file
-from ssgan_core.photos.files import UNKNOWN, PhotoCollection, scan
-from ssgan_core.photos.splits import seeded_hash, shares, split_photos
+from ssgan_core.photos.files import LAYOUTS, UNKNOWN, PhotoCollection, class_name, counted, scan
+from ssgan_core.photos.splits import HELD, seeded_hash, shares, split_photos
 
 HEADER = ["path", "label"]
 IMBALANCE = 4  # times as many photos of one class as of another before it is worth a warning
@@ -65,9 +67,9 @@ def draw_labeled(photos: PhotoCollection, n: int = 100, seed: int = 0) -> Labele
 def read_labeled(file: str | Path, photos: PhotoCollection) -> LabeledSet:
     """Read a labeled set from CSV (`path,label`) and check it against the photos.
 
-    A path is the photo's name in the collection, its path under the collection's root, or its
-    file name alone where that is unique; a label is a class name in any case. A photo of unknown
-    class may be labeled.
+    A path is the photo's name in the collection or in another layout of it (`PetImages/Cat/1.jpg`
+    is `cat.1.jpg`), or the end of its path, the file name alone too, where that is unique; a label
+    is a class name in any case. A photo of unknown class may be labeled.
 
     Raises InputError that names file and line for every missing photo, duplicate (also a
     byte-identical one), unknown class, label that contradicts the known one, path that is
@@ -78,7 +80,7 @@ def read_labeled(file: str | Path, photos: PhotoCollection) -> LabeledSet:
     _split_needed(photos)
     find = _finder(photos)
     table, classes = photos.table, photos.classes
-    held_out = table["split"].isin(["val", "test"])
+    held_out = table["split"].isin(HELD)
     tested = dict(zip(table["digest"][held_out], table["split"][held_out], strict=True))
     labels: dict[int, int] = {}
     digests: dict[str, int] = {}  # to the line they were first seen in
@@ -89,13 +91,13 @@ def read_labeled(file: str | Path, photos: PhotoCollection) -> LabeledSet:
                 raise InputError(f"{len(fields)} fields where path,label are expected")
             path, name = fields
             row = find(path)
-            if name.lower() not in classes:
+            if class_name(name) not in classes:
                 raise InputError(f"'{name}' is not a class (accepted: {', '.join(classes)})")
-            label = classes.index(name.lower())
+            label = classes.index(class_name(name))
             known, split, digest = (table[c][row] for c in ("label", "split", "digest"))
             if known not in (label, UNKNOWN):
                 raise InputError(f"'{path}' is labeled {name} but is a {classes[known]}")
-            if split in ("val", "test"):
+            if split in HELD:
                 raise InputError(f"'{path}' is held out for {split} and cannot be labeled")
             if digest in tested:
                 raise InputError(f"'{path}' is byte-identical to a photo of {tested[digest]}")
@@ -141,8 +143,13 @@ def _read_rows(file: str | Path) -> list[tuple[int, list[str]]]:
         )  # fmt: skip
     except OSError as error:
         raise InputError(f"The labeled set {file} cannot be read: {error.strerror}.") from error
-    except ValueError as error:
+    except UnicodeDecodeError as error:
         raise InputError(f"The labeled set {file} is not CSV in UTF-8 ({error}).") from error
+    except ValueError as error:
+        where = _last_row(text)
+        raise InputError(
+            f"The labeled set {file} is not CSV from line {where} on ({error})."
+        ) from error
     whole = table.fillna("").sum(axis=1).astype(str)
     table.index += 1 + whole.str.count("\n").cumsum()  # a quoted field may go on in the next line
     lines = [
@@ -161,13 +168,31 @@ def _read_rows(file: str | Path) -> list[tuple[int, list[str]]]:
     return lines[1:]
 
 
+def _last_row(text: str) -> int:
+    """The line where the last row begins that ends: behind it, a quote is left open."""
+    rows, line = csv.reader(StringIO(text), strict=True), 1
+    with contextlib.suppress(csv.Error):
+        for _ in rows:
+            line = rows.line_num + 1
+    return line
+
+
 def _finder(photos: PhotoCollection) -> Callable[[str], int]:
     """Turns a path that a person wrote into the row of a photo; InputError where it fits none."""
     paths, names = photos.table["path"], photos.table["name"]
     exact = {name: row for column in (names, paths) for row, name in enumerate(column)}
     by_file: dict[str, set[int]] = {}
-    for name, row in [*zip(paths, paths.index, strict=True), *zip(names, paths.index, strict=True)]:
-        by_file.setdefault(PurePosixPath(name).name, set()).add(row)
+    for row, (path, name) in enumerate(zip(paths, names, strict=True)):
+        for spelling in (path, name):
+            by_file.setdefault(PurePosixPath(spelling).name, set()).add(row)
+    above = photos.root.resolve().parts
+
+    def ends(row: int, parts: tuple[str, ...]) -> bool:
+        """Whether a photo's path ends in these parts, which may begin above the photo folder."""
+        return any(
+            (*above, *PurePosixPath(spelling).parts)[-len(parts) :] == parts
+            for spelling in (paths[row], names[row])
+        )
 
     def find(path: str) -> int:
         if not path:
@@ -177,9 +202,12 @@ def _finder(photos: PhotoCollection) -> Callable[[str], int]:
             raise InputError(f"'{path}' is absolute; paths are relative to the photo folder")
         if ".." in plain.parts:
             raise InputError(f"'{path}' leaves the photo folder")
-        if str(plain) in exact:
-            return exact[str(plain)]
-        rows = sorted(by_file.get(plain.name, ()))
+        # As it stands, or as the layouts read it: PetImages/Cat/1.jpg is Kaggle's cat.1.jpg.
+        readings = [parse(str(plain)) for parse in LAYOUTS.values()]
+        for known in (path, str(plain), *(name.path for name in readings if name)):
+            if known in exact:
+                return exact[known]
+        rows = sorted(row for row in by_file.get(plain.name, ()) if ends(row, plain.parts))
         if not rows:
             raise InputError(f"'{path}' is not among the photos in {photos.root}")
         if len(rows) > 1:
@@ -204,12 +232,12 @@ def choose_labeled(photos: PhotoCollection, labeled: LabeledSet) -> PhotoCollect
                 f"The labeled photo '{path}' ({labeled.source}) is not among the photos in "
                 f"{photos.root} that could be used."
             )
-        if table["split"][row] in ("val", "test"):
+        if table["split"][row] in HELD:
             raise InputError(
                 f"The labeled photo '{path}' ({labeled.source}) is held out for "
                 f"{table['split'][row]} in {photos.root}."
             )
-    table.loc[~table["split"].isin(["val", "test"]), "split"] = "unlabeled"
+    table.loc[~table["split"].isin(HELD), "split"] = "unlabeled"
     table.loc[rows, "split"] = "labeled"
     table.loc[rows, "label"] = labeled.labels
     return replace(photos, table=table)
@@ -226,7 +254,7 @@ def _candidates(photos: PhotoCollection) -> np.ndarray:
     """Rows that may be drawn: of known class, in training, and with no twin that forbids it."""
     _split_needed(photos)
     table = photos.table
-    held_out = table["split"].isin(["val", "test"])
+    held_out = table["split"].isin(HELD)
     labels = table.groupby("digest")["label"].agg(["min", "max"])
     disputed = labels.index[labels["min"] != labels["max"]]
     forbidden = table["digest"].isin(table["digest"][held_out]) | table["digest"].isin(disputed)
@@ -292,6 +320,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         counts = Counter(labeled.classes[label] for label in labeled.labels)
         words = ", ".join(f"{count} {name}" for name, count in counts.items())
         print(f"{options.out}: {words} of {len(photos)} photos ({photos.layout})")
+        if photos.unused:
+            print(f"unused in {photos.root}: {counted(photos.unused)}")
 
     return run_command(call)
 

@@ -17,12 +17,12 @@ from ssgan_core.errors import InputError
 from ssgan_core.paths import resolve_path
 from ssgan_core.pets.collection import drawn_pets
 from ssgan_core.photos.decode import PixelRange, quiet, to_range
-from ssgan_core.photos.files import PhotoCollection, scan
+from ssgan_core.photos.files import PhotoCollection, counted, scan
 from ssgan_core.photos.loader import choose_backend, decoder_of, targets_of
-from ssgan_core.photos.splits import split_photos
+from ssgan_core.photos.splits import HELD, split_photos
 from ssgan_core.settings import Settings
 
-CORRUPT_SHARE = 0.01  # more than this is no accident but the wrong folder
+CORRUPT_SHARE, CORRUPT_FEW = 0.01, 3  # more than either is no accident but the wrong folder
 DECODE_BATCH = 128
 
 
@@ -81,6 +81,7 @@ class PhotoSet(PhotoCollection):
             "layout": self.layout,
             "photos": len(self),
             "corrupt": len(self.corrupt),
+            "unused": dict(self.unused),
             "loader": self.backend,
             "loader_reason": self.reason,
             "checksum": self.checksum,
@@ -93,7 +94,7 @@ def load_photos(settings: ImageSettings, report: Callable[[str], None]) -> Photo
     Raises
     ------
     InputError
-        No usable photos in the folder, or more than 1 % of them cannot be decoded.
+        No usable photos in the folder, or too many that cannot be decoded (`decode_all`).
     """
     if settings.photos:
         name, root = "photographs", resolve_path(settings.photos)
@@ -104,7 +105,13 @@ def load_photos(settings: ImageSettings, report: Callable[[str], None]) -> Photo
     report(photos.reason)
     for path, reason in photos.corrupt:
         report(f"skipped {path}: {reason}")
-    return replace(split_photos(photos), name=name)
+    if photos.unused:
+        report(f"unused in {root}: {counted(photos.unused)}")
+    split = split_photos(photos)
+    moved = photos.table["split"].isin(HELD) & ~split.table["split"].isin(HELD)
+    if moved.any():
+        report(f"{moved.sum()} photos of val or test have a twin in training and are not tested")
+    return replace(split, name=name)
 
 
 def decode_all(
@@ -117,7 +124,7 @@ def decode_all(
 
     Files that are corrupt or no JPEG are left out and listed. `progress(done, total)` is called
     after each batch; what it shows must go to standard output (file descriptor 2 is silenced).
-    Raises InputError when more than 1% of the files are corrupt.
+    Raises InputError when more than 1% of the files, and more than three, are corrupt.
     """
     if size < 1:
         raise InputError(f"size is {size}; 1 pixel or more is accepted.")
@@ -137,14 +144,15 @@ def decode_all(
             if progress is not None:
                 progress(filled + len(faults), total)
     corrupt = tuple((photos.table["path"][row], reason) for row, reason in faults)
-    if len(corrupt) > CORRUPT_SHARE * total:
+    if len(corrupt) > max(CORRUPT_FEW, CORRUPT_SHARE * total) or len(corrupt) == total:
         first = "; ".join(f"'{path}' {reason}" for path, reason in corrupt[:3])
         raise InputError(
             f"{len(corrupt)} of the {total} files in {photos.root} are no JPEG photographs that "
-            f"can be decoded, and up to {CORRUPT_SHARE:.0%} are accepted; the first: {first}."
+            f"can be decoded; up to {CORRUPT_SHARE:.0%}, and always {CORRUPT_FEW}, are accepted. "
+            f"The first: {first}."
         )
     table = photos.table.iloc[np.concatenate(kept)].reset_index(drop=True)
     return PhotoSet(
-        photos.root, table, photos.classes, photos.layout, photos.skipped,
+        photos.root, table, photos.classes, photos.layout, photos.unused,
         images=images[:filled], corrupt=corrupt, backend=backend, reason=reason,
     )  # fmt: skip

@@ -6,13 +6,12 @@ import hashlib
 import os
 from dataclasses import replace
 
-import numpy as np
-
 from ssgan_core.errors import InputError
 from ssgan_core.photos.files import UNKNOWN, PhotoCollection
 
 FULL_SIZE = 10_000  # from here on, as many are held out as in the article
 HELD_OUT = 1_000
+HELD = ["val", "test"]  # the splits that training never sees
 KEPT = 2  # photos of each class that training keeps at least; the last guarantee below needs two
 
 
@@ -40,7 +39,8 @@ def split_photos(photos: PhotoCollection, seed: int = 0) -> PhotoCollection:
     the last for the test, the rest for training. Photos of unknown class are for training, and
     so are all photos that have a byte-identical twin in the collection: nothing that was seen in
     training is tested, and nothing that is tested contradicts itself. A collection that came with
-    splits of its own (the article's layout) keeps them.
+    splits of its own keeps them, but for photos of validation or test whose twin lies in another
+    split: they go to training; validation or test, where it has none, is drawn from `train`.
 
     What is guaranteed when a file is added:
 
@@ -54,15 +54,17 @@ def split_photos(photos: PhotoCollection, seed: int = 0) -> PhotoCollection:
 
     Raises InputError where a class has too few photos to be in all three.
     """
-    if (photos.table["split"] != "").any():
-        return photos
     table = photos.table
+    split = table["split"].replace("", "train")
+    training = "unlabeled" if (split == "unlabeled").any() else "train"
+    elsewhere = split.groupby(table["digest"]).transform("nunique") > 1
+    split[elsewhere & split.isin(HELD)] = training
     known = table["label"] != UNKNOWN
-    unique = ~table["digest"].duplicated(keep=False)
+    free = known & (split == "train") & ~table["digest"].duplicated(keep=False)
+    wanted = [name for name in HELD if not (split == name).any()]
     size = held_out_size(int(known.sum()))
-    split = np.full(len(table), "train", dtype=object)
-    for label, share in enumerate(shares(size, len(photos.classes))):
-        rows = table.index[unique & (table["label"] == label)]
+    for label, share in enumerate(shares(size, len(photos.classes)) if wanted else ()):
+        rows = table.index[free & (table["label"] == label)]
         if share == 0 or len(rows) < 2 * share + KEPT:
             raise InputError(
                 f"The photo folder '{photos.root}' has {len(rows)} distinct photos of class "
@@ -72,6 +74,7 @@ def split_photos(photos: PhotoCollection, seed: int = 0) -> PhotoCollection:
                 f"validation and as many for the test."
             )
         ordered = sorted(rows, key=lambda row: seeded_hash(seed, table["path"][row]))
-        split[ordered[:share]] = "val"
-        split[ordered[-share:]] = "test"
+        for name, part in zip(HELD, (ordered[:share], ordered[-share:]), strict=True):
+            if name in wanted:
+                split[part] = name
     return replace(photos, table=table.assign(split=split))

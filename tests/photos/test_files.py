@@ -1,5 +1,6 @@
 import hashlib
 import io
+import os
 import tarfile
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 from photo_tables import REAL, fill
 
 from ssgan_core.errors import InputError
-from ssgan_core.photos.files import scan
+from ssgan_core.photos.files import counted, scan
 
 KAGGLE = {f"{pet}.{i}.jpg": f"{pet} {i}" for pet in ("cat", "dog") for i in range(3)}
 
@@ -105,7 +106,7 @@ def test_one_folder_a_class(tmp_path):
     assert named(photos) == {
         "Cats/00001.jpg": ("cat", ""), "Cats/b.JPEG": ("cat", ""), "dog/00001.jpg": ("dog", "")
     }  # fmt: skip
-    assert photos.skipped == 1
+    assert photos.unused == {".csv": 1}
     assert photos.layout.startswith("one folder a class")
 
 
@@ -121,12 +122,35 @@ def test_oxford_pets_by_their_capitals(tmp_path):
         )
 
 
-def test_what_is_no_photo_is_left_out(kaggle):
-    fill(kaggle, ["notes.txt", "cat.9.png", "cat.8.jpg.part"])
+def test_what_is_no_photo_is_left_out_and_counted(kaggle):
+    fill(kaggle, ["notes.txt", "cat.9.PNG", "cat.8.jpg.part", "cat.7.HEIC", "cat.6.heic", "README"])
+    fill(kaggle, ["a/b/c/cat.5.jpg", "a/b/d/cat.4.jpg"])
     fill(kaggle, ["._cat.0.jpg", ".hidden/cat.7.jpg", "__MACOSX/cat.6.jpg", "Thumbs.db"])
+    (kaggle / "cat.3.jpg").symlink_to("nowhere")
+    os.mkfifo(kaggle / "cat.11.jpg")
+    (kaggle / os.fsdecode(b"\xe9cat.12.jpg")).write_bytes(b"x")
     photos = scan(kaggle)
     assert paths(photos) == sorted(KAGGLE)
-    assert photos.skipped == 3
+    assert photos.unused == {
+        ".part": 1, ".png": 1, ".txt": 1, ".heic": 2, "broken link": 1, "special file": 1,
+        "folder more than 2 down": 2, "with a name that is no UTF-8": 1, "without an ending": 1,
+    }  # fmt: skip
+    assert counted(photos.unused).startswith("2 .heic, 1 .part, 1 .png, 1 .txt, 1 broken link")
+
+
+def test_every_ending_of_a_jpeg_counts(tmp_path):
+    fill(tmp_path, ["cat.0.jpg", "cat.1.jfif", "cat.2.JPE", "dog.0.jpeg", "dog.1.JFIF"])
+    assert len(scan(tmp_path)) == 5
+    assert scan(tmp_path).unused == {}
+
+
+def test_folders_of_splits_with_folders_of_classes(tmp_path):
+    fill(tmp_path, ["train/cats/1.jpg", "Train/Dogs/2.jpg", "validation/cat/3.jpg",
+                    "test/dog/4.jpg"])  # fmt: skip
+    assert named(scan(tmp_path)) == {
+        "train/cats/1.jpg": ("cat", "train"), "Train/Dogs/2.jpg": ("dog", "train"),
+        "validation/cat/3.jpg": ("cat", "val"), "test/dog/4.jpg": ("dog", "test"),
+    }  # fmt: skip
 
 
 def test_litter_in_a_shard_is_left_out(tmp_path):
@@ -167,8 +191,8 @@ def test_rows_of_a_split(tmp_path):
 @pytest.mark.parametrize(
     ("files", "message"),
     [
-        ([], "holds no JPEG photograph"),
-        (["cat.0.png", "a/b/c/cat.0.jpg"], "holds no JPEG photograph .* 1 other file"),
+        ([], "holds no JPEG photograph .* there: nothing"),
+        (["cat.0.png", "a/b/c/cat.0.jpg"], "no JPEG .* there: 1 .png, 1 folder more than 2 down"),
         (["cat.0.jpg", "cat.1.jpg"], "only photos of 'cat'"),
         (["test1/1.jpg", "test1/2.jpg"], "no photo whose class is known"),
         (
@@ -209,6 +233,41 @@ def test_shards_that_cannot_be_read(tmp_path):
     file.write_bytes(b"no archive at all" * 100)
     with pytest.raises(InputError, match=r"a\.tar is not a complete, uncompressed tar archive"):
         scan(tmp_path)
+
+
+def test_archives_behind_one_another_are_read_to_the_end(kaggle, tmp_path):
+    """`cat 1.tar 2.tar > all.tar`; what tarfile alone would take for the end is an error."""
+    cats, dogs = ({k: v for k, v in KAGGLE.items() if pet in k} for pet in ("cat", "dog"))
+    first = shard(tmp_path / "1", cats).read_bytes()
+    second = shard(tmp_path / "2", dogs).read_bytes()
+    folder = tmp_path / "shards"
+    folder.mkdir()
+    all_of_them = folder / "all.tar"
+    all_of_them.write_bytes(first + second + bytes(512))
+    photos = scan(folder)
+    assert photos.checksum == scan(kaggle).checksum
+    assert [photos.read(row) for row in range(6)] == [KAGGLE[p].encode() for p in paths(photos)]
+    damaged = bytearray(first)
+    damaged[1024 + 10] ^= 255  # in the second member's header
+    for data in (first + second[:-10240] + b"x" * 512, bytes(damaged), first + b"junk"):
+        all_of_them.write_bytes(data)
+        with pytest.raises(InputError, match=r"all\.tar is not a complete.*damaged header at byte"):
+            scan(folder)
+
+
+def test_links_and_depth_in_a_shard_are_as_in_a_folder(tmp_path):
+    unpacked = fill(tmp_path / "folder", KAGGLE)
+    (unpacked / "dog.3.jpg").symlink_to("cat.0.jpg")
+    (unpacked / "dog.4.jpg").hardlink_to(unpacked / "cat.1.jpg")
+    (unpacked / "dog.5.jpg").symlink_to("gone.jpg")
+    fill(unpacked, ["a/b/c/d.jpg", "a/b/c/e.jpg", "notes.txt"])
+    (tmp_path / "shards").mkdir()
+    with tarfile.open(tmp_path / "shards" / "all.tar", "w") as archive:
+        archive.add(unpacked, ".")
+    one, two = scan(unpacked), scan(tmp_path / "shards")
+    assert one.checksum == two.checksum
+    assert len(one) == 8
+    assert one.unused == two.unused == {"broken link": 1, ".txt": 1, "folder more than 2 down": 1}
 
 
 def test_the_same_photo_in_two_shards(tmp_path):

@@ -161,6 +161,36 @@ def test_paths_on_the_disk_serve_too(tmp_path):
     assert "fits 2 photos; write its folder too, as cat." in fault(file, microsoft)
 
 
+def test_a_folder_in_a_path_counts(tmp_path, written):
+    """A file's name alone decides nothing where a path has a folder."""
+    fill(tmp_path / "k", [f"train/{pet}.{i}.jpg" for pet in ("cat", "dog") for i in range(60)])
+    fill(tmp_path / "k", [f"test1/{i}.jpg" for i in range(1, 90)])
+    kaggle = split_photos(scan(tmp_path / "k"))
+    number = {pet: [name.split(".")[1] for name in training(kaggle, label)]
+              for label, pet in enumerate(("Cat", "Dog"))}  # fmt: skip
+    rows = [f"PetImages/{pet}/{i}.jpg,{pet}" for pet in number for i in number[pet][:3]]
+    assert set(read_labeled(written(*rows), kaggle).paths) == {
+        f"{pet.lower()}.{i}.jpg" for pet in number for i in number[pet][:3]
+    }
+    for path in ("Dog/77.jpg", "other/1.jpg", "x/cat.1.jpg", "test1/cat.1.jpg", "train/1.jpg"):
+        assert f"'{path}' is not among" in fault(written(f"{path},dog"), kaggle)
+    for path in ("1.jpg", "test1/1.jpg", "test/1.jpg", "k/test1/1.jpg"):
+        assert "has only 1 of class 'cat'" in fault(written(f"{path},cat"), kaggle), path
+
+    fill(tmp_path / "m", [f"Cat/{i}.jpg" for i in range(60)])
+    fill(tmp_path / "m", [f"Dog/{i}.jpg" for i in range(60) if i != 7])
+    microsoft = split_photos(scan(tmp_path / "m"))
+    assert "'Dog/7.jpg' is not among" in fault(written("Dog/7.jpg,dog"), microsoft)
+
+
+def test_a_label_is_spelled_as_a_folder(tmp_path, written):
+    fill(tmp_path, [f"{pet}/{i}.jpg" for pet in ("cats", "Dogs") for i in range(30)])
+    photos = split_photos(scan(tmp_path))
+    rows = [f"{path},{word}" for label, word in enumerate(("cats", "DOGS"))
+            for path in training(photos, label)[:2]]  # fmt: skip
+    assert len(read_labeled(written(*rows), photos)) == 4
+
+
 def test_a_photo_of_unknown_class_may_be_labeled(photos, written):
     labeled = read_labeled(written(*good(photos), "test/1.jpg,dog"), photos)
     chosen = choose_labeled(photos, labeled)
@@ -228,7 +258,10 @@ def test_a_quoted_field_over_two_lines_counts_as_two(photos, written):
 
 
 def test_a_quote_that_does_not_end_is_no_csv(photos, written):
-    assert "is not CSV in UTF-8 (" in fault(written(*good(photos), '"a.jpg,cat'), photos)
+    assert "is not CSV from line 8 on (" in fault(
+        written(*good(photos), '"a.jpg,cat', "b.jpg,dog", "c.jpg,dog"), photos
+    )
+    assert "is not CSV from line 1 on (" in fault(written("a.jpg,cat", header='"path'), photos)
 
 
 def test_classes_must_all_be_there_twice(photos, written):

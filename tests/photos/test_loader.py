@@ -2,6 +2,7 @@
 
 import io
 import itertools
+import struct
 import sys
 from pathlib import Path
 
@@ -11,12 +12,14 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageOps
+from torchvision.transforms.v2.functional import pil_to_tensor, resize
 
+from ssgan_core.bench.folders import pil_rgb
 from ssgan_core.errors import InputError
 from ssgan_core.photos import loader as loaders
 from ssgan_core.photos import photoset
-from ssgan_core.photos.decode import jpeg_fault
+from ssgan_core.photos.decode import decode_jpeg_rgb, read_header, upright
 from ssgan_core.photos.files import scan
 from ssgan_core.photos.loader import Loader, PhotoStream, Schedule, choose_backend
 from ssgan_core.photos.photoset import PhotoSet, decode_all
@@ -85,6 +88,7 @@ FAULTS = {
     "end": (GOOD[:-2], "is cut off within its picture"),
     "head": (GOOD[:100], "is cut off within its headers"),
     "huge": (GOOD.replace(b"\0\x8c\0\xb4", b"\xff\xff\xff\xff", 1), "claims 65535×65535 pixels"),
+    "liar": (GOOD.replace(b"\0\x8c\0\xb4", b"\x2f\xff\x3f\xff", 1), "claims 16383×12287 pixels in"),
     "deep": (GOOD.replace(b"\x08\0\x8c", b"\x0c\0\x8c", 1), "has 12 bits a sample"),
 }
 
@@ -251,17 +255,87 @@ def test_unusual_photos_are_decoded(tmp_path, backend, name):
 @pytest.mark.parametrize("name", FAULTS)
 def test_a_fault_is_seen_in_the_headers(name):
     data, reason = FAULTS[name]
-    assert jpeg_fault(data).startswith(reason)
+    assert read_header(data).fault.startswith(reason)
 
 
 def test_sound_files_have_no_fault():
-    assert [jpeg_fault(data) for data in (GOOD, *ODD.values())] == [None] * (len(ODD) + 1)
+    faults = [read_header(data).fault for data in (GOOD, *ODD.values())]
+    assert faults == [None] * (len(ODD) + 1)
 
 
 @given(st.binary(max_size=300), st.integers(0, len(GOOD)))
 def test_any_bytes_are_judged_without_an_error(junk, cut):
     for data in (junk, b"\xff\xd8" + junk, GOOD[:cut] + junk):
-        assert jpeg_fault(data) is None or jpeg_fault(data)
+        header = read_header(data)
+        assert header.fault != "" and 1 <= header.orientation <= 8
+
+
+def with_segments(*segments):
+    """A lying picture of 120×80 with APP1 segments before its tables."""
+    data = encoded(picture(9, 120, 80))
+    at = data.index(b"\xff\xdb")
+    added = (b"\xff\xe1" + struct.pack(">H", len(s) + 2) + s for s in segments)
+    return data[:at] + b"".join(added) + data[at:]
+
+
+XMP = b"http://ns.adobe.com/xmp/extension/\0" + b"A" * 40
+EXIF = b"Exif\0\0II*\0" + struct.pack("<IHHHIHHI", 8, 1, 0x112, 3, 1, 6, 0, 0)
+ORIENTED = {
+    "plain": (with_segments(), 1),
+    "exif": (with_segments(EXIF), 6),
+    "xmp before": (with_segments(XMP, EXIF), 6),
+    "a text that lies nowhere": (
+        with_segments(
+            b"Exif\0\0II*\0" + struct.pack("<IHHHIIHHIHHI", 8, 2, 0x10F, 2, 80000, 9999, 0x112,
+                                           3, 1, 6, 0, 0)
+        ), 6
+    ),
+    "big end first": (
+        with_segments(b"Exif\0\0MM\0*" + struct.pack(">IHHHIHHI", 8, 1, 0x112, 3, 1, 8, 0, 0)), 8
+    ),
+    "32 bits": (
+        with_segments(b"Exif\0\0II*\0" + struct.pack("<IHHHIII", 8, 1, 0x112, 4, 1, 3, 0)), 3
+    ),
+    "two of them": (with_segments(EXIF, EXIF.replace(b"\6\0", b"\3\0")), 6),
+    "no such turn": (with_segments(EXIF.replace(b"\6\0\0\0", b"\x63\0\0\0")), 1),
+    "a table beyond the end": (with_segments(b"Exif\0\0II*\0\xff\xff\xff\xff"), 1),
+    "more entries than bytes": (with_segments(b"Exif\0\0II*\0\x08\0\0\0\xff\xff"), 1),
+    "no tables": (with_segments(b"Exif\0\0"), 1),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ORIENTED)
+def test_every_decoder_turns_a_photo_as_its_header_says(tmp_path, name):
+    data, orientation = ORIENTED[name]
+    assert read_header(data) == (None, 120, 80, orientation)
+    lying = Image.open(io.BytesIO(data))
+    expected = upright(torch.from_numpy(np.asarray(lying).copy()).permute(2, 0, 1), orientation)
+    assert torch.equal(decode_jpeg_rgb(data), expected)
+    assert torch.equal(pil_to_tensor(pil_rgb(data)), expected)
+    photos = collection(tmp_path, {"first": GOOD, "this": data})
+    for backend in BACKENDS:
+        images = decode_all(photos, 32, backend).images
+        apart = images[1].float() - resize(expected, [32, 32], antialias=True)
+        assert apart.abs().mean() < 2, backend
+        (batch,) = Loader(PhotoStream(photos, 32, backend), np.arange(2), 2, pixel_range=(0, 255))
+        assert (batch.images[1] - images[1]).abs().max() < 1
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_pictures_are_turned_as_pil_turns_them(orientation):
+    image = Image.fromarray(np.arange(12, dtype=np.uint8).reshape(3, 4))
+    exif = Image.Exif()
+    exif[274] = orientation
+    tagged = Image.open(io.BytesIO(encoded(image, "PNG", exif=exif)))
+    turned = np.asarray(ImageOps.exif_transpose(tagged))
+    assert (
+        upright(torch.from_numpy(np.asarray(image).copy()), orientation).tolist() == turned.tolist()
+    )
+
+
+def test_a_photo_of_a_telephone_is_no_bomb():
+    header = GOOD.replace(b"\0\x8c\0\xb4", struct.pack(">HH", 12240, 16320), 1)
+    assert read_header(header + bytes(200_000) + b"\xff\xd9").fault is None
 
 
 @both
@@ -298,9 +372,14 @@ def test_both_decoders_leave_out_the_same_files(tmp_path):
 
 @both
 def test_more_than_one_in_a_hundred_corrupt_is_an_error(tmp_path, backend):
-    photos = many(tmp_path, [(f"bad{i}", b"") for i in range(4)])
-    with pytest.raises(InputError, match=r"^4 of the 304 files .*1% are accepted.*10bad0.jpg' is"):
+    photos = many(tmp_path / "many", [(f"bad{i}", b"") for i in range(4)])
+    with pytest.raises(InputError, match=r"^4 of the 304 files .*1%.* accepted.*10bad0.jpg' is"):
         decode_all(photos, 8, backend)
+    few = collection(tmp_path / "few", {"a": GOOD, "b": GOOD, "c": b"", "d": b"", "e": b""})
+    assert len(decode_all(few, 8, backend)) == 2
+    none = collection(tmp_path / "none", {"a": b"", "b": b""})
+    with pytest.raises(InputError, match=r"^2 of the 2 files"):
+        decode_all(none, 8, backend)
 
 
 @both

@@ -107,13 +107,6 @@ def test_photos_of_unknown_class_train_and_do_not_count():
     assert list(split.values()).count("val") == 4
 
 
-def test_splits_of_its_own_are_kept():
-    photos = collection(
-        [("labeled/cat_1.jpg", 0, "a", "labeled"), ("val/dog_1.jpg", 1, "b", "val")]
-    )
-    assert split_photos(photos) is photos
-
-
 @pytest.mark.parametrize(
     "photos", [pets(5), pets(100)[:103], [(name, label, label) for name, label in pets(30)]]
 )
@@ -139,3 +132,32 @@ def test_the_real_photos():
         ("val", 0): 500, ("val", 1): 500, ("test", 0): 500, ("test", 1): 500,
     }  # fmt: skip
     assert table.groupby("digest")["split"].nunique().max() == 1
+
+
+def test_splits_of_its_own_are_kept_but_for_twins():
+    photos = [(f"{folder}/{pet}_{i}.jpg", label, f"{folder} {pet} {i}", split)
+              for folder, split in (("labeled", "labeled"), ("train", "unlabeled"), ("val", "val"),
+                                    ("test", "test"))
+              for label, pet in enumerate(("cat", "dog")) for i in range(3)]  # fmt: skip
+    photos += [("val/dog_9.jpg", 1, "train cat 1", "val"),
+               ("test/cat_9.jpg", 0, "val dog 2", "test"),
+               ("test/dog_8.jpg", 1, "test dog 1", "test"),
+               ("test/dog_7.jpg", 1, "labeled cat 0", "test")]  # fmt: skip
+    before = {path: split for path, _, _, split in photos}
+    table = split_photos(collection(photos)).table
+    after = dict(zip(table["path"], table["split"], strict=True))
+    moved = {path: after[path] for path in before if after[path] != before[path]}
+    assert moved == dict.fromkeys(
+        ["val/dog_9.jpg", "val/dog_2.jpg", "test/cat_9.jpg", "test/dog_7.jpg"], "unlabeled"
+    )
+
+
+def test_a_split_that_is_missing_is_drawn_from_training():
+    photos = [(f"{split}/{pet}/{i}.jpg", label, f"{split} {pet} {i}", split)
+              for split, n in (("train", 40), ("val", 10)) for label, pet in enumerate(("a", "b"))
+              for i in range(n)]  # fmt: skip
+    once = split_photos(collection(photos))
+    table = once.table
+    assert table["split"].value_counts().to_dict() == {"train": 70, "val": 20, "test": 10}
+    assert set(table["split"][table["path"].str.startswith("val/")]) == {"val"}
+    assert split_photos(once).table.equals(table)

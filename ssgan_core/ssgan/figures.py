@@ -26,11 +26,12 @@ def labeled_grid(images: Tensor, labels: np.ndarray, classes: Sequence[str], eac
     return figure
 
 
-def training_curves(runs: pd.DataFrame, names: Sequence[str] = ()) -> Figure:
+def training_curves(runs: pd.DataFrame, chance: float, names: Sequence[str] = ()) -> Figure:
     """Validation accuracy through training and, where runs tell it, the labeled loss at its left.
 
     Columns `validation` and `labeled` hold a list a run: thin its line, thick the mean of a
-    method's. Methods have the colors of their places in `names`, and after it.
+    method's; dotted the accuracy that `chance` gives. Methods have the colors of their places in
+    `names`, and after it.
     """
     colors = dict(zip(dict.fromkeys([*names, *runs["method"]]), cycle(plots.PALETTE), strict=False))
     shown = [name for name in colors if name in set(runs["method"])]
@@ -43,7 +44,7 @@ def training_curves(runs: pd.DataFrame, names: Sequence[str] = ()) -> Figure:
         plots.curves(axes, lines, [colors[name] for name in shown])
         axes.set(title=titles[term], xlabel="share of training", xlim=(0, 1))
     panels[0, 0].set_ylim(0 if "labeled" in terms else None, None)
-    axes.axhline(0.5, **plots.DOTTED)
+    axes.axhline(chance, **plots.DOTTED)
     plots.in_percent(axes.yaxis)
     names = axes.get_legend_handles_labels()
     figure.legend(*names, loc="outside upper center", ncols=3, fontsize=9)

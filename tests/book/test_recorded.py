@@ -138,11 +138,12 @@ def test_recorded_curves_are_the_runs_and_their_mean():
     frame = pd.DataFrame(
         {"method": ["ssgan", "ssgan", "other"], "validation": [[0.5, 0.7], [0.6, 0.9], [0.4, 0.5]]}
     )
-    (axes,) = training_curves(frame).axes
-    *drawn, _chance = [list(line.get_ydata()) for line in axes.lines]
+    (axes,) = training_curves(frame, 1 / 3).axes
+    *drawn, chance = [list(line.get_ydata()) for line in axes.lines]
+    assert chance == [1 / 3, 1 / 3]
     assert drawn == [[0.5, 0.7], [0.6, 0.9], [0.55, 0.8], [0.4, 0.5], [0.4, 0.5]]
     assert list(axes.lines[0].get_xdata()) == [0.5, 1.0]
-    (named,) = training_curves(frame, ["other", "absent", "ssgan"]).axes
+    (named,) = training_curves(frame, 1 / 3, ["other", "absent", "ssgan"]).axes
     assert [line.get_label() for line in named.lines if line.get_linewidth() > 2] == [
         "other",
         "ssgan",

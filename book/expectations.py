@@ -1,11 +1,27 @@
 """Bands that the book's numbers must lie in before it is published."""
 
+import math
 import tomllib
 from pathlib import Path
 from statistics import mean
-from typing import Any
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, FiniteFloat, TypeAdapter, ValidationError
 
 from book.common import BuildError
+
+
+def _ascending(band: tuple[float, float]) -> tuple[float, float]:
+    if band[0] > band[1]:
+        raise ValueError("the lowest value comes first")
+    return band
+
+
+Band = Annotated[tuple[FiniteFloat, FiniteFloat], AfterValidator(_ascending)]
+Bands = TypeAdapter(
+    dict[str, dict[Literal["smoke", "quick", "full"],
+                   dict[Literal["embedded", "real"], dict[str, Band]]]]
+)  # fmt: skip
 
 
 def check(root: Path, chapter: str, about: dict[str, Any], metrics: dict[str, Any]) -> list[str]:
@@ -13,13 +29,9 @@ def check(root: Path, chapter: str, about: dict[str, Any], metrics: dict[str, An
 
     The file holds, under `[chapter.profile.embedded]` or `[chapter.profile.real]`, lines
     `metric = [lowest, highest]`; a dot in a quoted metric goes down into nested values, and a
-    list of repeated runs counts by its mean.
+    list of repeated runs counts by its mean. Raises BuildError for a file that is not so.
     """
-    path = root / "book" / "expectations.toml"
-    try:
-        bands = tomllib.loads(path.read_text(encoding="utf-8"))
-    except tomllib.TOMLDecodeError as error:
-        raise BuildError(f"book/expectations.toml: {error}") from None
+    bands = _read(root / "book" / "expectations.toml")
     profile = about["parameters"]["profile"]
     data = "real" if about["real"] else "embedded"
     faults = []
@@ -33,10 +45,25 @@ def check(root: Path, chapter: str, about: dict[str, Any], metrics: dict[str, An
     return faults
 
 
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return Bands.validate_python(tomllib.loads(path.read_text(encoding="utf-8")))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise BuildError(
+            f"book/expectations.toml: {where} is {first['input']!r}; accepted under "
+            "[chapter.quick.embedded]: metric = [lowest, highest]"
+        ) from None
+    except (OSError, ValueError) as error:  # no TOML, no UTF-8
+        raise BuildError(f"book/expectations.toml: {error}") from None
+
+
 def lookup(values: Any, metric: str) -> float | None:
     """The number at a dotted path, the mean of a list of numbers; None where there is none."""
     for part in metric.split("."):
         values = values.get(part) if isinstance(values, dict) else None
-    if isinstance(values, list):
-        return mean(values) if values else None
-    return values
+    numbers = values if isinstance(values, list) else [values]
+    if not numbers or any(type(n) not in (int, float) or not math.isfinite(n) for n in numbers):
+        return None
+    return mean(numbers)

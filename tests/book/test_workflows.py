@@ -1,5 +1,6 @@
 """The workflows, checked without a network."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -49,3 +50,38 @@ def test_a_gpu_runner_runs_all_at_full_and_goes_on_after_a_break():
     assert "gpu" in job["runs-on"]
     assert job["steps"][0]["with"]["clean"] is False
     assert any("PROFILE=full" in step.get("run", "") for step in job["steps"])
+
+
+def test_every_python_that_the_readme_names_is_tested():
+    job = yaml.safe_load((REPO / ".github/workflows/tests.yml").read_text())["jobs"]["test"]
+    first, last = re.search(
+        r"Python 3\.(\d+) to 3\.(\d+)", (REPO / "README.md").read_text()
+    ).groups()
+    assert job["strategy"]["matrix"]["python"] == [
+        f"3.{n}" for n in range(int(first), int(last) + 1)
+    ]
+
+
+def test_the_lock_file_is_audited_every_week():
+    workflow = yaml.safe_load((REPO / ".github/workflows/audit.yml").read_text())
+    assert workflow[True]["schedule"]  # YAML 1.1 reads `on` as true
+    steps = workflow["jobs"]["audit"]["steps"]
+    assert any(
+        "pip-audit" in step.get("run", "") and "requirements.lock" in step["run"] for step in steps
+    )
+
+
+def test_nothing_of_ours_loads_code_or_hands_text_to_a_shell():
+    """No pickle but torch's with `weights_only=True`, no eval or exec, no shell string."""
+    forbidden = re.compile(
+        r"read_pickle|to_pickle|pickle\.loads?\(|weights_only=False|(?<![\w.])(?:eval|exec)\(|"
+        r"shell=True|os\.system|os\.popen|torch\.load\((?![^)]*weights_only=True)|allow_pickle=True"
+    )
+    files = [
+        *REPO.glob("ssgan_core/**/*.py"),
+        *REPO.glob("book/**/*.py"),
+        *REPO.glob("notebooks/*.md"),
+    ]
+    found = {f"{path.name}: {match[0]}" for path in files
+             for match in forbidden.finditer(path.read_text(encoding="utf-8"))}  # fmt: skip
+    assert not found

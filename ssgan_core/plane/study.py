@@ -67,15 +67,12 @@ def compare(
     return pd.concat(frames, ignore_index=True)
 
 
-def shares(trained: Trained, data: PlaneData, count: int = 500) -> tuple[list, list]:
-    """Shares of each run's generated points in low density and between the rings."""
-    points = trained.generate(count)
-    nothing = [float("nan")] * len(points)
-    if points.shape[1] == 0:
-        return nothing, nothing
+def shares(trained: Trained, data: PlaneData) -> tuple[list, list]:
+    """Shares of each run's generated points in low density and between the rings; NaN of none."""
+    points = trained.generate(500)
     low = trained.density.low(points).float().mean(-1).tolist()
     if data.gap is None:
-        return low, nothing
+        return low, [math.nan] * len(points)
     radius = points.norm(dim=-1)
     between = (radius > data.gap[0]) & (radius < data.gap[1])
     return low, between.float().mean(-1).tolist()

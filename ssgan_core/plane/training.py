@@ -2,6 +2,8 @@
 
 import dataclasses
 from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -15,6 +17,7 @@ from ssgan_core.plane.settings import Recipe
 
 LEARNED = ("vanilla", "matching", "complement")
 NOISE = 4  # dimensions of z
+CENTERS = 300  # unlabeled points that carry a kernel of the density
 
 
 @dataclasses.dataclass
@@ -27,10 +30,10 @@ class Density:
     outside: Tensor  # points uniform in the box where the density is below the threshold
 
     @classmethod
-    def of(cls, points: Tensor, recipe: Recipe, centers: int = 300) -> "Density":
+    def of(cls, points: Tensor, recipe: Recipe) -> Self:
         """Kernel estimate from the unlabeled points; epsilon is a quantile over them."""
         random = torch.Generator().manual_seed(0)
-        chosen = points[torch.randperm(len(points), generator=random)[:centers]]
+        chosen = points[torch.randperm(len(points), generator=random)[:CENTERS]]
         at_data = losses.kde_log_density(points, chosen, recipe.bandwidth)
         threshold = float(at_data.quantile(recipe.quantile))
         box = (torch.rand(20_000, 2, generator=random) * 2 - 1) * recipe.box
@@ -112,19 +115,13 @@ def generator_loss(
 
 @dataclasses.dataclass
 class Trained:
-    """R trained runs and what was seen on the way.
-
-    accuracy (R,) on the test cloud; steps (T,) and curve (T, R): accuracy through training;
-    low (R,): share of generated points in low density; snapshots: what `watch` returned.
-    """
+    """R trained runs: their accuracy (R,) on the test cloud, and what `watch` returned."""
 
     recipe: Recipe
     classifier: StackedMLP
     generator: StackedMLP | None
     density: Density
     accuracy: Tensor
-    steps: list[int]
-    curve: Tensor
     snapshots: list
 
     @torch.no_grad()
@@ -155,8 +152,8 @@ def train(
     ----------
     labeled : rows of the labeled points of each run.
     seeds : one a run; they fix its networks, batches and noise.
-    watch, every : `watch(step, classifier, generated)` is called every so many steps, and what
-        it returns is kept in `snapshots`; accuracy is noted at the same steps.
+    watch, every : `watch(step, classifier, generated)` is called every so many steps and after
+        the last, and what it returns is kept in `snapshots`.
 
     Raises
     ------
@@ -174,17 +171,15 @@ def train(
     classifier = StackedMLP(
         (2, width, width, width, recipe.logits), seeds, tied_outputs=recipe.tied_logits
     )
+    adam = partial(torch.optim.Adam, betas=(0.5, 0.99), fused=True)
+    classifier_adam = adam(classifier.parameters(), recipe.learning_rate)
     generator = None
-    adam = {"lr": recipe.learning_rate, "betas": (0.5, 0.99), "fused": True}
-    classifier_adam = torch.optim.Adam(classifier.parameters(), **adam)
     if recipe.generator in LEARNED:
         generator = StackedMLP((NOISE, width, width, 2), [seed + 10_000 for seed in seeds])
-        generator_adam = torch.optim.Adam(
-            generator.parameters(), **adam | {"lr": recipe.generator_rate}
-        )
+        generator_adam = adam(generator.parameters(), recipe.generator_rate)
     randomness = Randomness(seeds, batch, len(data.points), len(density.outside))
     points, labels = data.points[labeled], data.classes[labeled]
-    noted, curve, snapshots = [], [], []
+    snapshots = []
 
     for step in range(steps):
         progress = step / steps
@@ -204,19 +199,15 @@ def train(
         if loss.requires_grad:
             descend(classifier_adam, loss)
         if generator is not None:
-            fake = generator(noise[1])[0]
-            descend(
-                generator_adam,
-                generator_loss(classifier, fake, parts["unlabeled"], density, recipe, progress),
-            )
-        if (every and step % every == 0) or step == steps - 1:
-            noted.append(step + 1)
-            curve.append(accuracy(classifier, data))
-            if watch is not None:
-                snapshots.append(watch(step, classifier, parts.get("generated")))
-    return Trained(
-        recipe, classifier, generator, density, curve[-1], noted, torch.stack(curve), snapshots
-    )
+            fake, real = generator(noise[1])[0], parts["unlabeled"]
+            loss = generator_loss(classifier, fake, real, density, recipe, progress)
+            descend(generator_adam, loss)
+        if watch and ((every and step % every == 0) or step == steps - 1):
+            snapshots.append(watch(step, classifier, parts.get("generated")))
+    with torch.no_grad():
+        right = classifier(data.test_points)[0].argmax(-1) == data.test_classes
+    accuracy = right.float().mean(-1)
+    return Trained(recipe, classifier, generator, density, accuracy, snapshots)
 
 
 def train_gan(
@@ -227,10 +218,3 @@ def train_gan(
     recipe = dataclasses.replace(recipe, logits=1, labeled_start=1.0)
     unused = torch.zeros(len(seeds), 1, dtype=torch.long)
     return train(data, unused, recipe, steps, seeds, watch, every)
-
-
-@torch.no_grad()
-def accuracy(classifier: StackedMLP, data: PlaneData) -> Tensor:
-    """Share of test points (R,) whose larger logit is the right class."""
-    logits, _ = classifier(data.test_points)
-    return (logits.argmax(-1) == data.test_classes).float().mean(-1)

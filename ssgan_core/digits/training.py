@@ -15,10 +15,16 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from ssgan_core import loop
 from ssgan_core.checkpoint import checksum
 from ssgan_core.device import Hardware, own_random_numbers
-from ssgan_core.digits.density import Density
 from ssgan_core.digits.images import CLASSES, Digits
 from ssgan_core.digits.networks import digits_pair
-from ssgan_core.digits.step import EMA_EVERY, Recipe, baseline_step, draw_batch, train_step
+from ssgan_core.digits.step import (
+    EMA_EVERY,
+    Density,
+    Recipe,
+    baseline_step,
+    draw_batch,
+    train_step,
+)
 
 WALL = 100  # generated digits kept for each picture of the wall
 
@@ -130,22 +136,19 @@ def predict(network: nn.Module, images: Tensor, runs: int, hardware: Hardware) -
     return torch.cat(parts, 1)
 
 
-def spread_labels(digits: Digits, rows: Tensor, size: int = 10_000, neighbors: int = 10) -> Tensor:
+def spread_labels(digits: Digits, rows: Tensor) -> Tensor:
     """Test classes (R, N) by label spreading over a graph of nearest neighbors, no network at all.
 
-    The graph joins the labeled images and, of the others, the first `size`; test images take
+    The graph joins the labeled images and, of the others, the first 10,000; test images take
     the classes of their neighbors.  Source: Zhou et al. 2004, as scikit-learn has it.
     """
     predictions = []
     for labeled in rows:
-        nodes = torch.cat([labeled, torch.arange(min(size, len(digits.images)))]).unique()
+        nodes = torch.cat([labeled, torch.arange(min(10_000, len(digits.images)))]).unique()
         classes = np.full(len(digits.images), -1)
         classes[labeled] = digits.labels[labeled]
-        model = LabelSpreading(kernel="knn", n_neighbors=neighbors, max_iter=100)
-        with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore"
-            )  # images that no label reaches: scikit-learn divides by 0
+        model = LabelSpreading(kernel="knn", n_neighbors=10, max_iter=100)
+        with warnings.catch_warnings(action="ignore"):  # it divides by 0 where no label arrives
             model.fit(digits.images[nodes].numpy(), classes[nodes])
             predictions.append(torch.from_numpy(model.predict(digits.test_images.numpy())))
     return torch.stack(predictions)

@@ -67,7 +67,8 @@ def run(
     Training ends after `steps` or after `max_minutes`, whichever comes first; `progress` goes from
     0 to 1 along that one. `evaluations` is their number, evenly spread, or the progress at which
     each takes place. Checkpoints are written after each evaluation, every two minutes and at
-    Ctrl-C. `identity` holds plain values that say which training this is, its `name` for messages.
+    Ctrl-C. `identity` holds plain values that, with the seed and what says when a training ends and
+    is evaluated, tell it from any other; its `name` is for messages.
 
     Every random number of a step depends on the seed and the step alone, so a training that goes
     on from its checkpoint computes, on a CPU and with `steps` alone, exactly what it would have
@@ -84,6 +85,8 @@ def run(
     """
     if not steps and not max_minutes:
         raise InputError("neither steps nor max_minutes says when training ends; give one")
+    ends = {"steps": steps, "max_minutes": max_minutes, "evaluations": evaluations, "seed": seed}
+    identity = {**identity, **ends}
     if isinstance(evaluations, int):
         evaluations = [(i + 1) / evaluations for i in range(evaluations)]
     name, report = identity["name"], report if rank() == 0 else lambda line: None
@@ -122,7 +125,7 @@ def run(
                 so_far["seconds"] = broadcast(time.perf_counter() - started)[0]
             if checkpoint and rank() == 0:
                 states = {part: held.state_dict() for part, held in parts.items()}
-                save_checkpoint(checkpoint, states | {"identity": dict(identity)})
+                save_checkpoint(checkpoint, states | {"identity": identity})
             last_saved = time.perf_counter()
             report(_status(name, so_far, steps, progress()))
             if asked:

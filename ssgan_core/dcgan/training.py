@@ -174,9 +174,6 @@ def train(
         "recipe": asdict(recipe),
         "images": [*images.shape, checksum(images)],
         "width": width,
-        "steps": steps,
-        "evaluations": evaluations,
-        "seed": seed,
     }
     ends = evaluation_steps(steps, evaluations, epoch=-(-len(images) // recipe.batch))
     found = loop.run(

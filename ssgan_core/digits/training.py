@@ -69,8 +69,6 @@ def train(
         "outputs": CLASSES + recipe.form.extra,
         "digits": digits.checksum,
         "labeled": [*rows.shape, checksum(rows)],
-        "evaluations": evaluations,
-        "seed": seed,
     }
     with own_random_numbers():
         loop.seed_step(seed, -1)

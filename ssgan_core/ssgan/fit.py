@@ -138,13 +138,13 @@ def fit(
     parts = {"classifier": learner.classifier, "generator": learner.generator, "ema": learner.ema,
              "optimizer": learner.optimizer, "generator_optimizer": learner.generator_optimizer,
              "best": best, "samples": samples}  # fmt: skip
-    ends = {"steps": steps, "max_minutes": max_minutes, "evaluations": evaluations, "seed": seed}
-    identity = recipe.settings | ends | {"name": recipe.name, "photos": data.split_checksum}
+    identity = recipe.settings | {"name": recipe.name, "photos": data.split_checksum}
     identity |= {"size": size, "width": width, "generator_width": generator_width}
-    parts = {name: part for name, part in parts.items() if part is not None}
     history = loop.run(
-        parts, step, evaluate, identity, **ends, checkpoint=checkpoint, report=report
-    )
+        {name: part for name, part in parts.items() if part is not None}, step, evaluate, identity,
+        steps=steps, max_minutes=max_minutes, evaluations=evaluations, seed=seed,
+        checkpoint=checkpoint, report=report,
+    )  # fmt: skip
     model = evaluation_model(learner, data)
     on_test = probabilities(learner, model, data, "test")
     test = {"last": float((on_test.argmax(1) == data.labels("test")).mean())}

@@ -6,6 +6,7 @@ Radford et al. 2016, arXiv:1511.06434, with remedies that are off by default.
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import pandas as pd
@@ -15,12 +16,11 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn, update_bn
 
 from ssgan_core import loop, losses
 from ssgan_core.checkpoint import checksum
-from ssgan_core.dcgan.networks import Discriminator
 from ssgan_core.device import Hardware, descend, own_random_numbers
 from ssgan_core.photos.augment import augment
 from ssgan_core.photos.decode import to_range
 from ssgan_core.photos.loader import Schedule
-from ssgan_core.photos.networks import Generator
+from ssgan_core.photos.networks import Discriminator, Generator, draw
 
 BETAS = (0.5, 0.999)
 PIXELS = (-1.0, 1.0)  # black and white, tanh's range
@@ -60,7 +60,7 @@ class Gan:
     average: AveragedModel
 
     @classmethod
-    def make(cls, recipe: Recipe, size: int, width: int) -> "Gan":
+    def make(cls, recipe: Recipe, size: int, width: int) -> Self:
         """Fresh networks, equally wide; weights come from PyTorch's global generator."""
         hardware = Hardware.detect()
         generator = hardware.place(Generator(size, width=width))
@@ -122,7 +122,6 @@ class Trained:
     to draw.
     """
 
-    recipe: Recipe
     steps: pd.DataFrame
     evaluations: pd.DataFrame
     samples: dict[int, Tensor]
@@ -182,7 +181,7 @@ def train(
     )  # fmt: skip
     table = pd.DataFrame(terms["of"].cpu().numpy(), columns=list(TERMS))
     table.index = pd.RangeIndex(1, len(table) + 1, name="step")
-    return Trained(recipe, table, found, dict(samples), averaged(gan))
+    return Trained(table, found, dict(samples), averaged(gan))
 
 
 def evaluation_steps(steps: int, evaluations: int, epoch: int) -> list[int]:
@@ -198,13 +197,3 @@ def averaged(gan: Gan) -> nn.Module:
         torch.manual_seed(0)
         update_bn((gan.noise(batch) for _ in range(STATISTICS_BATCHES)), gan.average.module)
     return gan.average.module.eval()
-
-
-@torch.no_grad()
-def draw(generator: nn.Module, noise: Tensor) -> Tensor:
-    """Images (B, 3, S, S), uint8, on the CPU, of noise (B, z): tanh's −1 is black, 1 is white."""
-    mode = generator.training
-    generator.eval()
-    parts = [generator(part) for part in noise.split(256)]
-    generator.train(mode)
-    return torch.cat(parts).add(1).mul(127.5).round().clamp(0, 255).to(torch.uint8).cpu()

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import update_bn
 
 from ssgan_core.photos.loader import Schedule
+from ssgan_core.photos.networks import draw
 from ssgan_core.photos.photoset import PhotoSet
 from ssgan_core.ssgan.step import Learner
 
@@ -68,18 +69,10 @@ def accuracy(
     return float((predicted == data.labels(split)).mean())
 
 
-@torch.no_grad()
 def generate(learner: Learner, noise: Tensor) -> Tensor:
-    """Images (B, 3, S, S), uint8, on the CPU, that the generator makes of noise (B, z).
-
-    tanh's range [−1, 1] is shown as [0, 255].
-    """
-    learner.generator.eval()
+    """Images (B, 3, S, S), uint8, on the CPU, that the generator makes of noise (B, z)."""
     with learner.hardware.autocast():
-        images = learner.generator(noise.to(learner.hardware.device)).float()
-    learner.generator.train()
-    images = (images + 1) / 2
-    return images.clamp(0, 1).mul(255).round().to(torch.uint8).cpu().contiguous()
+        return draw(learner.generator, noise.to(learner.hardware.device)).contiguous()
 
 
 def variety(generated: Tensor, real: Tensor) -> float:

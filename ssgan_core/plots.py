@@ -1,6 +1,8 @@
-"""Colors and defaults of every figure and table, and the kinds of figures that chapters share."""
+"""What pages share: colors and defaults, kinds of figures, and the package's source as shown."""
 
+import inspect
 import io
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from itertools import cycle
 from typing import Any
@@ -9,7 +11,7 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from IPython.display import Image
+from IPython.display import Image, Markdown
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
@@ -190,3 +192,12 @@ def animation(frames: Sequence[np.ndarray], alt: str, milliseconds: int) -> Imag
     first.save(buffer, format="GIF", save_all=True, append_images=others, loop=0, optimize=True,
                duration=[milliseconds] * len(others) + [2500])  # fmt: skip
     return Image(data=buffer.getvalue(), format="gif", alt=alt)
+
+
+def show_source(*objects: Callable | type) -> Markdown:
+    """Source of functions, methods or classes as it stands in the package, highlighted in the page.
+
+    The page shows the code that ran: nothing is copied, so nothing can drift apart.
+    """
+    blocks = [textwrap.dedent(inspect.getsource(item)).rstrip() for item in objects]
+    return Markdown("```python\n" + "\n\n\n".join(blocks) + "\n```")

@@ -10,12 +10,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from tqdm import tqdm
 
 from ssgan_core.checkpoint import resume_checkpoint, save_checkpoint
@@ -24,13 +24,6 @@ from ssgan_core.errors import InputError
 
 SAVE_SECONDS = 120.0  # between two checkpoints
 SPREAD = 0x9E3779B1  # odd, near 2³² divided by the golden ratio: multiples spread evenly (Knuth)
-
-
-class Part(Protocol):
-    """What a checkpoint can hold: a network, an optimizer, an EMA, a `Kept`."""
-
-    def state_dict(self) -> dict[str, Any]: ...
-    def load_state_dict(self, state: dict[str, Any]) -> Any: ...
 
 
 class Kept(dict):
@@ -43,6 +36,9 @@ class Kept(dict):
         for name, value in state.items():
             here = self.get(name)
             self[name] = value.to(here.device) if isinstance(here, Tensor) else value
+
+
+Part = nn.Module | torch.optim.Optimizer | Kept  # what a checkpoint can hold
 
 
 def run(
@@ -163,10 +159,8 @@ def _status(title: str, so_far: Mapping[str, Any], steps: int | None, progress: 
         left = so_far["seconds"] * (1 - progress) / progress
         words.append(f"{tqdm.format_interval(left)} to go")
     if so_far["rows"]:
-        shown = {
-            k: v for k, v in so_far["rows"][-1].items() if k not in ("step", "seconds", "epoch")
-        }
-        words += [f"{name} {value:.3f}" for name, value in shown.items()]
+        last, untold = so_far["rows"][-1], ("step", "seconds", "epoch")
+        words += [f"{name} {value:.3f}" for name, value in last.items() if name not in untold]
     return f"{title}: " + ", ".join(words)
 
 

@@ -78,12 +78,10 @@ class Settings(BaseModel):
 
     def table(self) -> pd.DataFrame:
         """One row a parameter: its value in this run and its meaning."""
-        rows = [
-            (name, getattr(self, name), field.description or "")
-            for name, field in type(self).model_fields.items()
-        ]
-        frame = pd.DataFrame(rows, columns=["parameter", "value", "meaning"])
-        return frame.astype({"value": object}).set_index("parameter")
+        fields = type(self).model_fields.items()
+        meanings = {name: field.description or "" for name, field in fields}
+        values = pd.Series(dict(self), dtype=object)
+        return pd.DataFrame({"value": values, "meaning": meanings}).rename_axis("parameter")
 
     def _repr_html_(self) -> str:
         return self.table().to_html(na_rep="–", classes="settings")

@@ -17,14 +17,7 @@ from ssgan_core.checkpoint import checksum
 from ssgan_core.device import Hardware, own_random_numbers
 from ssgan_core.digits.images import CLASSES, Digits
 from ssgan_core.digits.networks import digits_pair
-from ssgan_core.digits.step import (
-    EMA_EVERY,
-    Density,
-    Recipe,
-    baseline_step,
-    draw_batch,
-    train_step,
-)
+from ssgan_core.digits.step import EMA_EVERY, Density, Recipe, baseline_step, draw_batch, train_step
 
 WALL = 100  # generated digits kept for each picture of the wall
 

@@ -18,13 +18,7 @@ from ssgan_core.device import Hardware, captured, rank, share, world
 from ssgan_core.errors import InputError
 from ssgan_core.photos.loader import Schedule
 from ssgan_core.photos.photoset import PhotoSet
-from ssgan_core.ssgan.evaluate import (
-    accuracy,
-    evaluation_model,
-    generate,
-    probabilities,
-    variety,
-)
+from ssgan_core.ssgan.evaluate import accuracy, evaluation_model, generate, probabilities, variety
 from ssgan_core.ssgan.recipes import Recipe
 from ssgan_core.ssgan.step import Learner, make_learner, schedule, ssgan_step, supervised_step
 

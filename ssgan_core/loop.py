@@ -41,6 +41,11 @@ class Kept(dict):
 Part = nn.Module | torch.optim.Optimizer | Kept  # what a checkpoint can hold
 
 
+def parts_of(learner: object) -> dict[str, Part]:
+    """The networks and optimizers among a dataclass's fields, by their names."""
+    return {name: part for name, part in vars(learner).items() if isinstance(part, Part)}
+
+
 def run(
     parts: Mapping[str, Part],
     step: Callable[[int, float], Mapping[str, Tensor]],

@@ -142,8 +142,8 @@ def train(
 ) -> Trained:
     """Train on images (N, 3, S, S), uint8, as `loop.run` does; sample and judge at each evaluation.
 
-    The evaluations grow apart with time, because most happens early; one more is at the end of
-    the first epoch.
+    The evaluations grow apart with time, because most happens early, up to the end; one more is
+    after the first epoch.
     """
     loop.seed_step(seed, -1)
     gan = Gan.make(recipe, images.shape[-1], width)
@@ -164,30 +164,23 @@ def train(
         samples[number] = draw(generator, noise)
         return {"epoch": number * recipe.batch / len(images)} | judge(generator)
 
-    parts = {"generator": gan.generator, "discriminator": gan.discriminator,
-             "generator_optimizer": gan.generator_optimizer,
-             "discriminator_optimizer": gan.discriminator_optimizer,
-             "average": gan.average, "terms": terms, "samples": samples}  # fmt: skip
+    parts = loop.parts_of(gan) | {"terms": terms, "samples": samples}
     identity = {
         "name": "DCGAN",
         "recipe": asdict(recipe),
         "images": [*images.shape, checksum(images)],
         "width": width,
     }
-    ends = evaluation_steps(steps, evaluations, epoch=-(-len(images) // recipe.batch))
+    at = {round(steps * ((i + 1) / evaluations) ** 2) for i in range(evaluations)}
+    at.add(-(-len(images) // recipe.batch))
     found = loop.run(
-        parts, step, evaluate, identity, steps=steps, evaluations=[end / steps for end in ends],
+        parts, step, evaluate, identity, steps=steps,
+        evaluations=[end / steps for end in sorted(at) if 0 < end <= steps],
         seed=seed, checkpoint=checkpoint, report=report,
     )  # fmt: skip
     table = pd.DataFrame(terms["of"].cpu().numpy(), columns=list(TERMS))
     table.index = pd.RangeIndex(1, len(table) + 1, name="step")
     return Trained(table, found, dict(samples), averaged(gan))
-
-
-def evaluation_steps(steps: int, evaluations: int, epoch: int) -> list[int]:
-    """Steps after which a training is evaluated: ever further apart, the last at the end."""
-    ends = {round(steps * ((i + 1) / evaluations) ** 2) for i in range(evaluations)} | {epoch}
-    return sorted(end for end in ends if 0 < end <= steps)
 
 
 def averaged(gan: Gan) -> nn.Module:

@@ -129,15 +129,12 @@ def fit(
                 write_png(make_grid(samples[number], nrow=10), str(file))
         return row
 
-    parts = {"classifier": learner.classifier, "generator": learner.generator, "ema": learner.ema,
-             "optimizer": learner.optimizer, "generator_optimizer": learner.generator_optimizer,
-             "best": best, "samples": samples}  # fmt: skip
+    parts = loop.parts_of(learner) | {"best": best, "samples": samples}
     identity = recipe.settings | {"name": recipe.name, "photos": data.split_checksum}
     identity |= {"size": size, "width": width, "generator_width": generator_width}
     history = loop.run(
-        {name: part for name, part in parts.items() if part is not None}, step, evaluate, identity,
-        steps=steps, max_minutes=max_minutes, evaluations=evaluations, seed=seed,
-        checkpoint=checkpoint, report=report,
+        parts, step, evaluate, identity, steps=steps, max_minutes=max_minutes,
+        evaluations=evaluations, seed=seed, checkpoint=checkpoint, report=report,
     )  # fmt: skip
     model = evaluation_model(learner, data)
     on_test = probabilities(learner, model, data, "test")

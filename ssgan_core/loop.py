@@ -68,21 +68,16 @@ def run(
     Training ends after `steps` or after `max_minutes`, whichever comes first; `progress` goes from
     0 to 1 along that one. `evaluations` is their number, evenly spread, or the progress at which
     each takes place. Checkpoints are written after each evaluation, every two minutes and at
-    Ctrl-C. `identity` holds plain values that, with the seed and what says when a training ends and
-    is evaluated, tell it from any other; its `name` is for messages.
+    Ctrl-C. `identity` holds plain values that, with those above, say which training this is; its
+    `name` is for messages.
 
     Every random number of a step depends on the seed and the step alone, so a training that goes
     on from its checkpoint computes, on a CPU and with `steps` alone, exactly what it would have
     computed uninterrupted. PyTorch's generators are afterwards as they were before.
 
-    Raises
-    ------
-    InputError
-        Neither steps nor minutes, or the checkpoint is another training's.
-    FloatingPointError
-        A term is no longer a number; the last checkpoint is kept.
-    KeyboardInterrupt
-        After Ctrl-C, once the step is done and everything saved.
+    Raises InputError for neither steps nor minutes, or the checkpoint of another training;
+    FloatingPointError where a term is no longer a number, and the last checkpoint is kept;
+    KeyboardInterrupt after Ctrl-C, once the step is done and everything saved.
     """
     if not steps and not max_minutes:
         raise InputError("neither steps nor max_minutes says when training ends; give one")

@@ -219,12 +219,8 @@ def read_recorded(
     `best`, `minutes` of training, …), where it comes from: `data`, `device`, `git`, `finished`,
     and a `remark` that somebody has added to the file. No such folder, or an empty one, gives an
     empty frame. A training of which `then` says what has changed since is another method, whose
-    name tells it: `ssgan (small_first 0.85)`.
-
-    Raises
-    ------
-    InputError
-        A file is not the metrics of `ssgan_core.train` or `ssgan_core.train_digits`.
+    name tells it: `ssgan (small_first 0.85)`. Raises InputError for a file that is not the metrics
+    of `ssgan_core.train` or `ssgan_core.train_digits`.
     """
     rows = []
     for path in sorted(folder.rglob("metrics.json")):

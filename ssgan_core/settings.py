@@ -39,11 +39,8 @@ class Settings(BaseModel):
     def resolve(cls, **parameters: Any) -> Self:
         """Settings from parameters, where `None` means "as the profile says".
 
-        Raises
-        ------
-        InputError
-            An unknown name, a wrong type or a value out of range; the message names the
-            parameter and what it accepts.
+        Raises InputError for an unknown name, a wrong type or a value out of range; the message
+        names the parameter and what it accepts.
         """
         fields = cls.model_fields
         for name in parameters:

@@ -1,4 +1,4 @@
-"""Training a DCGAN: the alternating step, and the loop around it.
+"""Training a DCGAN: its parameters, the alternating step, and the loop around it.
 
 Radford et al. 2016, arXiv:1511.06434, with remedies that are off by default.
 """
@@ -6,11 +6,12 @@ Radford et al. 2016, arXiv:1511.06434, with remedies that are off by default.
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Self
+from typing import ClassVar, Literal, Self
 
 import numpy as np
 import pandas as pd
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn, update_bn
 
@@ -20,13 +21,43 @@ from ssgan_core.device import Hardware, descend, own_random_numbers
 from ssgan_core.photos.augment import augment
 from ssgan_core.photos.decode import to_range
 from ssgan_core.photos.loader import Schedule
-from ssgan_core.photos.networks import Discriminator, Generator, draw
+from ssgan_core.photos.networks import LADDERS, Discriminator, Generator, draw
+from ssgan_core.photos.photoset import ImageSettings
 
 BETAS = (0.5, 0.999)
 PIXELS = (-1.0, 1.0)  # black and white, tanh's range
 TERMS = ("discriminator", "generator", "D(real)", "D(fake)")
 SAMPLES = 24  # images generated at each evaluation, always from the same noise
 STATISTICS_BATCHES = 4  # of noise, to measure the averaged generator's batch-norm statistics on
+
+
+class DCGANSettings(ImageSettings):
+    """What the DCGAN chapter can be asked for."""
+
+    PROFILES: ClassVar = {
+        "smoke": {"size": 32, "width": 32, "pets": 200, "batch": 16, "learning_rate": 5e-4,
+                  "steps": 8, "evaluations": 2, "judge_steps": 8, "judge_width": 8,
+                  "trial_steps": 4},
+        "quick": {"size": 32, "width": 128, "pets": 4000, "batch": 16, "learning_rate": 5e-4,
+                  "steps": 6000, "evaluations": 14, "judge_steps": 400, "judge_width": 16,
+                  "trial_steps": 400},
+        "full": {"size": 64, "width": 512, "pets": 24000, "batch": 128, "learning_rate": 2e-4,
+                 "steps": 40000, "evaluations": 18, "judge_steps": 6000, "judge_width": 32,
+                 "trial_steps": 4000},
+    }  # fmt: skip
+    size: Literal[tuple(LADDERS)] = Field(None, description="side of an image in pixels")
+    width: int = Field(
+        None, ge=32, le=1024, multiple_of=32, description="channels of both networks where most"
+    )
+    batch: int = Field(None, ge=2, le=1024, description="real, and generated, images in a step")
+    learning_rate: float = Field(None, gt=0, le=0.1, description="Adam's, for both networks")
+    steps: int = Field(None, ge=2, description="training steps of the main run")
+    evaluations: int = Field(
+        None, ge=2, le=24, description="evaluations of the main run while it trains, and frames"
+    )
+    judge_steps: int = Field(None, ge=4, description="training steps of the classifier that judges")
+    judge_width: int = Field(None, ge=8, le=64, description="channels of its first stage")
+    trial_steps: int = Field(None, ge=2, description="training steps of each run of the diagnosis")
 
 
 @dataclass(frozen=True)

@@ -98,12 +98,7 @@ class Generator(nn.Module):
     arXiv:1710.10196, section 2, and 2020, arXiv:1912.04958, section 4.1).
 
     Shapes: noise (B, noise) → images (B, 3, size, size) with values in [−1, 1]; with `half`
-    (B, 3, size / 2, size / 2).
-
-    Raises
-    ------
-    InputError
-        `size` is none of the ladder's sizes.
+    (B, 3, size / 2, size / 2). Raises InputError for a size that is none of the ladder's.
     """
 
     def __init__(self, size: int = 64, noise: int = 100, width: int = 512, grows: bool = False):
@@ -159,12 +154,8 @@ class Discriminator(nn.Module):
     is log Z (see `ssgan_core.losses`), and D = sigmoid(logit).
 
     Shapes: images (B, 3, size, size) → logits (B, classes), features (B, width · side²), the
-    last map, whose side is 4 (7 for 224 px).
-
-    Raises
-    ------
-    InputError
-        `size` is none of the ladder's sizes.
+    last map, whose side is 4 (7 for 224 px). Raises InputError for a size that is none of the
+    ladder's.
     """
 
     def __init__(self, size: int = 64, width: int = 512, classes: int = 1):

@@ -90,10 +90,7 @@ class PhotoSet(PhotoCollection):
 def load_photos(settings: ImageSettings, report: Callable[[str], None]) -> PhotoSet:
     """Find, decode and split the photographs that the settings name.
 
-    Raises
-    ------
-    InputError
-        No usable photos in the folder, or more than 1 % of them cannot be decoded.
+    Raises InputError for a folder without usable photos, or where more than 1 % cannot be decoded.
     """
     if settings.photos:
         name, root = "photographs", resolve_path(settings.photos)

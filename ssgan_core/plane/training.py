@@ -155,10 +155,7 @@ def train(
     watch, every : `watch(step, classifier, generated)` is called every so many steps and after
         the last, and what it returns is kept in `snapshots`.
 
-    Raises
-    ------
-    InputError
-        No labels, no steps, or not one seed a run.
+    Raises InputError for no labels, no steps, or not one seed a run.
     """
     if labeled.ndim != 2 or labeled.shape[1] == 0:
         raise InputError("parameter 'labeled' has 0 labels a run; accepted: 1 or more")

@@ -70,11 +70,8 @@ def fit(
     Test images are looked at once, after all training and all selection. An image of generated
     samples goes to the folder `pictures` after each evaluation.
 
-    Raises
-    ------
-    InputError
-        A split is empty, the checkpoint is another training's, or the processes of `torchrun`
-        cannot share the batches evenly.
+    Raises InputError where a split is empty, the checkpoint is another training's, or the processes
+    of `torchrun` cannot share the batches evenly.
     """
     sizes = batch_sizes(recipe, data)
     loop.seed_step(seed, -1)

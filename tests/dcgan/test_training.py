@@ -11,8 +11,7 @@ from PIL import Image
 
 from ssgan_core.dcgan import training as dcgan
 from ssgan_core.dcgan.figures import animate_samples
-from ssgan_core.dcgan.settings import DCGANSettings
-from ssgan_core.dcgan.training import Gan, Recipe, dcgan_step, train
+from ssgan_core.dcgan.training import DCGANSettings, Gan, Recipe, dcgan_step, train
 from ssgan_core.errors import InputError
 from ssgan_core.photos.networks import LADDERS, Discriminator, Generator
 

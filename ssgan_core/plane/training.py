@@ -1,7 +1,7 @@
 """Training of semi-supervised GANs in the plane, many runs in one tensor program."""
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Self
 
@@ -17,6 +17,7 @@ from ssgan_core.plane.settings import Recipe
 
 LEARNED = ("vanilla", "matching", "complement")
 NOISE = 4  # dimensions of z
+CHUNK = 50  # steps whose random numbers are drawn together
 CENTERS = 300  # unlabeled points that carry a kernel of the density
 
 
@@ -45,33 +46,27 @@ class Density:
         return losses.kde_log_density(points, self.centers, self.bandwidth) < self.log_threshold
 
 
-class Randomness:
-    """Each run's own random numbers: run r sees the same ones alone and in any stack."""
+def random_numbers(
+    seeds: Sequence[int], batch: int, points: int, outside: int
+) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor]]:
+    """Random numbers of step after step; run r sees the same ones alone and in any stack.
 
-    CHUNK = 50
-
-    def __init__(self, seeds: Sequence[int], batch: int, points: int, outside: int):
-        self.generators = [torch.Generator().manual_seed(seed + 7919) for seed in seeds]
-        self.batch, self.points, self.outside = batch, points, outside
-
-    def __call__(self, step: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Unlabeled rows (R, B), oracle rows (R, B), noise (2, R, B, z) and jitter (R, B, 2)."""
-        at = step % self.CHUNK
-        if at == 0:
-            size = (self.CHUNK, self.batch)
-            parts = [
-                (
-                    torch.randint(self.points, size, generator=g),
-                    torch.randint(self.outside, size, generator=g),
-                    torch.randn(self.CHUNK, 2, self.batch, NOISE, generator=g),
-                    torch.randn(*size, 2, generator=g),
-                )
-                for g in self.generators
-            ]
-            self.rows, self.other, self.noise, self.jitter = (
-                torch.stack(part, 1) for part in zip(*parts, strict=True)
+    Unlabeled rows (R, B), oracle rows (R, B), noise (2, R, B, z) and jitter (R, B, 2).
+    """
+    generators = [torch.Generator().manual_seed(seed + 7919) for seed in seeds]
+    size = (CHUNK, batch)
+    while True:
+        drawn = [
+            (
+                torch.randint(points, size, generator=g),
+                torch.randint(outside, size, generator=g),
+                torch.randn(CHUNK, 2, batch, NOISE, generator=g),
+                torch.randn(*size, 2, generator=g),
             )
-        return self.rows[at], self.other[at], self.noise[at].transpose(0, 1), self.jitter[at]
+            for g in generators
+        ]
+        rows, other, noise, jitter = (torch.stack(part, 1) for part in zip(*drawn, strict=True))
+        yield from zip(rows, other, noise.transpose(1, 2), jitter, strict=True)
 
 
 def classifier_loss(
@@ -164,23 +159,20 @@ def train(
     if steps < 1:
         raise InputError(f"parameter 'steps' is {steps}; accepted: 1 or more")
     density = Density.of(data.points, recipe)
-    width, batch = recipe.width, recipe.batch
-    classifier = StackedMLP(
-        (2, width, width, width, recipe.logits), seeds, tied_outputs=recipe.tied_logits
-    )
+    width = recipe.width
+    classifier = StackedMLP((2, width, width, width, recipe.logits), seeds, recipe.tied_logits)
     adam = partial(torch.optim.Adam, betas=(0.5, 0.99), fused=True)
     classifier_adam = adam(classifier.parameters(), recipe.learning_rate)
     generator = None
     if recipe.generator in LEARNED:
         generator = StackedMLP((NOISE, width, width, 2), [seed + 10_000 for seed in seeds])
         generator_adam = adam(generator.parameters(), recipe.generator_rate)
-    randomness = Randomness(seeds, batch, len(data.points), len(density.outside))
+    drawn = random_numbers(seeds, recipe.batch, len(data.points), len(density.outside))
     points, labels = data.points[labeled], data.classes[labeled]
     snapshots = []
 
-    for step in range(steps):
+    for step, (rows, other, noise, jitter) in zip(range(steps), drawn, strict=False):
         progress = step / steps
-        rows, other, noise, jitter = randomness(step)
         parts = {"labeled": points, "unlabeled": data.points[rows]}
         if generator is not None:
             with torch.no_grad():

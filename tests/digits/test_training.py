@@ -19,7 +19,6 @@ from ssgan_core.bench.digits import (
 from ssgan_core.device import Hardware, descend
 from ssgan_core.digits.images import draw_labeled, load_digits
 from ssgan_core.digits.networks import StackedLinear, digits_pair
-from ssgan_core.digits.settings import DigitsSettings
 from ssgan_core.digits.step import (
     Batch,
     Density,
@@ -28,7 +27,7 @@ from ssgan_core.digits.step import (
     draw_batch,
     train_step,
 )
-from ssgan_core.digits.training import predict, spread_labels, train
+from ssgan_core.digits.training import DigitsSettings, predict, spread_labels, train
 from ssgan_core.errors import InputError
 
 PLAIN = Hardware(torch.device("cpu"), bf16=False)

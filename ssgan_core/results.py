@@ -252,15 +252,13 @@ def interval_table(
     comes the number of runs.
     """
     shown = {t: c for t, c in columns.items() if c in runs and runs[c].notna().any()}
-    rows = []
-    for key, group in runs.groupby(list(by), sort=False):
+    groups, rows = dict(iter(runs.groupby(list(by), sort=False))), []
+    for key, group in groups.items():
         here = dict(zip(by, key, strict=True))
         found = {title: group[column].dropna() for title, column in shown.items()}
         cells = {title: format_ci(v) if len(v) else "–" for title, v in found.items()}
         if against:
-            others = runs
-            for name, value in (here | {"method": against}).items():
-                others = others[others[name] == value]
+            others = groups.get(tuple((here | {"method": against}).values()), runs[:0])
             first, column = next(iter(shown.items()))
             told = "–" if here["method"] == against else gain(group, others, column)[0]
             cells = {first: cells[first], f"against {against}": told} | cells

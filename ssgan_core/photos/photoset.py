@@ -1,7 +1,5 @@
 """Photographs in memory: their images, and what is known of them, from decoding to evaluation."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace

@@ -56,10 +56,8 @@ def load_digits(mnist: str | Path | None = None) -> Digits:
     Raises InputError when the folder does not exist, holds no MNIST and it cannot be downloaded,
     or when a file in it is not the IDX file that its name promises.
     """
-    return _small() if mnist is None else _mnist(Path(mnist))
-
-
-def _small() -> Digits:
+    if mnist is not None:
+        return _mnist(Path(mnist))
     images, labels = sklearn_digits(return_X_y=True)
     images, labels = (images / 16).astype(np.float32), labels.astype(np.int64)
     split = train_test_split(images, labels, test_size=TEST_8X8, stratify=labels, random_state=0)

@@ -44,12 +44,9 @@ class ResNet18(nn.Module):
         super().__init__()
         self.arguments = {"classes": classes, "width": width, "stem": stem, "turns": turns,
                           "projection": projection}  # fmt: skip
-        if stem == "imagenet":
-            self.conv1 = nn.Conv2d(3, width, 7, stride=2, padding=3, bias=False)
-            self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
-        else:
-            self.conv1 = nn.Conv2d(3, width, 3, stride=2, padding=1, bias=False)
-            self.maxpool = nn.Identity()
+        kernel = 7 if stem == "imagenet" else 3
+        self.conv1 = nn.Conv2d(3, width, kernel, stride=2, padding=kernel // 2, bias=False)
+        self.maxpool = nn.MaxPool2d(3, 2, padding=1) if stem == "imagenet" else nn.Identity()
         self.bn1 = nn.BatchNorm2d(width)
         self.relu = nn.ReLU(inplace=True)
         self.layer1 = _stage(width, width, stride=1)

@@ -1,6 +1,7 @@
 """Judging a network: which weights, which batch-norm statistics, which images."""
 
 from collections.abc import Iterator
+from itertools import islice
 
 import numpy as np
 import torch
@@ -32,7 +33,7 @@ def real_batches(learner: Learner, data: PhotoSet, reduction: int = 1) -> Iterat
     """A few large batches (B, 3, S, S) of unlabeled images, as the network takes them."""
     split = "unlabeled" if len(data.rows("unlabeled")) else "labeled"
     batches = Schedule(data.rows(split), EVALUATION_BATCH, shuffle=True, seed=0).epoch(0)
-    for rows, _ in zip(batches, range(STATISTICS_BATCHES), strict=False):
+    for rows in islice(batches, STATISTICS_BATCHES):
         yield learner.images(data.images[torch.from_numpy(rows)], reduction)
 
 

@@ -42,10 +42,8 @@ class Hardware:
         if torch.cuda.is_available():
             return cls(torch.device("cuda"), torch.cuda.is_bf16_supported(False))
         abilities = torch.cpu.get_capabilities()
-        return cls(
-            torch.device("cpu"),
-            bool(abilities.get("amx_tile") or abilities.get("avx512_bf16")),
-        )
+        bf16 = abilities.get("amx_tile") or abilities.get("avx512_bf16")
+        return cls(torch.device("cpu"), bool(bf16))
 
     def autocast(self) -> contextlib.AbstractContextManager:
         """Context in which convolutions and matrix products run in bf16 where that pays."""

@@ -10,12 +10,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from tqdm import tqdm
 
 from ssgan_core.checkpoint import resume_checkpoint, save_checkpoint
@@ -24,13 +24,6 @@ from ssgan_core.errors import InputError
 
 SAVE_SECONDS = 120.0  # between two checkpoints
 SPREAD = 0x9E3779B1  # odd, near 2³² divided by the golden ratio: multiples spread evenly (Knuth)
-
-
-class Part(Protocol):
-    """What a checkpoint can hold: a network, an optimizer, an EMA, a `Kept`."""
-
-    def state_dict(self) -> dict[str, Any]: ...
-    def load_state_dict(self, state: dict[str, Any]) -> Any: ...
 
 
 class Kept(dict):
@@ -43,6 +36,14 @@ class Kept(dict):
         for name, value in state.items():
             here = self.get(name)
             self[name] = value.to(here.device) if isinstance(here, Tensor) else value
+
+
+Part = nn.Module | torch.optim.Optimizer | Kept  # what a checkpoint can hold
+
+
+def parts_of(learner: object) -> dict[str, Part]:
+    """The networks and optimizers among a dataclass's fields, by their names."""
+    return {name: part for name, part in vars(learner).items() if isinstance(part, Part)}
 
 
 def run(
@@ -67,23 +68,21 @@ def run(
     Training ends after `steps` or after `max_minutes`, whichever comes first; `progress` goes from
     0 to 1 along that one. `evaluations` is their number, evenly spread, or the progress at which
     each takes place. Checkpoints are written after each evaluation, every two minutes and at
-    Ctrl-C. `identity` holds plain values that say which training this is, its `name` for messages.
+    Ctrl-C. `identity` holds plain values that, with those above, say which training this is; its
+    `name` is for messages.
 
     Every random number of a step depends on the seed and the step alone, so a training that goes
     on from its checkpoint computes, on a CPU and with `steps` alone, exactly what it would have
     computed uninterrupted. PyTorch's generators are afterwards as they were before.
 
-    Raises
-    ------
-    InputError
-        Neither steps nor minutes, or the checkpoint is another training's.
-    FloatingPointError
-        A term is no longer a number; the last checkpoint is kept.
-    KeyboardInterrupt
-        After Ctrl-C, once the step is done and everything saved.
+    Raises InputError for neither steps nor minutes, or the checkpoint of another training;
+    FloatingPointError where a term is no longer a number, and the last checkpoint is kept;
+    KeyboardInterrupt after Ctrl-C, once the step is done and everything saved.
     """
     if not steps and not max_minutes:
         raise InputError("neither steps nor max_minutes says when training ends; give one")
+    ends = {"steps": steps, "max_minutes": max_minutes, "evaluations": evaluations, "seed": seed}
+    identity = {**identity, **ends}
     if isinstance(evaluations, int):
         evaluations = [(i + 1) / evaluations for i in range(evaluations)]
     name, report = identity["name"], report if rank() == 0 else lambda line: None
@@ -122,7 +121,7 @@ def run(
                 so_far["seconds"] = broadcast(time.perf_counter() - started)[0]
             if checkpoint and rank() == 0:
                 states = {part: held.state_dict() for part, held in parts.items()}
-                save_checkpoint(checkpoint, states | {"identity": dict(identity)})
+                save_checkpoint(checkpoint, states | {"identity": identity})
             last_saved = time.perf_counter()
             report(_status(name, so_far, steps, progress()))
             if asked:
@@ -160,10 +159,8 @@ def _status(title: str, so_far: Mapping[str, Any], steps: int | None, progress: 
         left = so_far["seconds"] * (1 - progress) / progress
         words.append(f"{tqdm.format_interval(left)} to go")
     if so_far["rows"]:
-        shown = {
-            k: v for k, v in so_far["rows"][-1].items() if k not in ("step", "seconds", "epoch")
-        }
-        words += [f"{name} {value:.3f}" for name, value in shown.items()]
+        last, untold = so_far["rows"][-1], ("step", "seconds", "epoch")
+        words += [f"{name} {value:.3f}" for name, value in last.items() if name not in untold]
     return f"{title}: " + ", ".join(words)
 
 

@@ -1,6 +1,8 @@
-"""Colors and defaults of every figure and table, and the kinds of figures that chapters share."""
+"""What pages share: colors and defaults, kinds of figures, and the package's source as shown."""
 
+import inspect
 import io
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from itertools import cycle
 from typing import Any
@@ -9,7 +11,7 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from IPython.display import Image
+from IPython.display import Image, Markdown
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
@@ -25,6 +27,7 @@ CLASS_COLORS = PALETTE[1:3]  # class 0 (cat, outer ring), class 1 (dog, inner ri
 GENERATED, RIGHT, WRONG = PALETTE[3], "#2c7a52", PALETTE[3]
 UNLABELED = "#9aa3ad"
 INK = "#22303c"
+GAP = 2  # white pixels between two images of a picture
 DOTTED = {"color": INK, "linewidth": 0.8, "linestyle": ":"}  # a line to compare with
 
 
@@ -132,23 +135,20 @@ def curves(
             axes.plot(line, color=color, label=name, **style)
 
 
-def tile(images: Tensor, columns: int, gap: int = 2) -> np.ndarray:
+def tile(images: Tensor, columns: int) -> np.ndarray:
     """One picture of many: images (N, 3, S, S) uint8 → (height, width, 3), white between them."""
     count, _, side, _ = images.shape
-    rows = max(-(-count // columns), 1)
-    step = side + gap
-    canvas = np.full((rows * step - gap, columns * step - gap, 3), 255, dtype=np.uint8)
-    for i, image in enumerate(images.permute(0, 2, 3, 1).cpu().numpy()):
-        top, left = i // columns * step, i % columns * step
-        canvas[top : top + side, left : left + side] = image
-    return canvas
+    rows, step = max(-(-count // columns), 1), side + GAP
+    places = np.full((rows * columns, step, step, 3), 255, dtype=np.uint8)
+    places[:count, :side, :side] = images.permute(0, 2, 3, 1).cpu().numpy()
+    grid = places.reshape(rows, columns, step, step, 3).swapaxes(1, 2)
+    return grid.reshape(rows * step, columns * step, 3)[:-GAP, :-GAP]
 
 
 def show_images(axes: Axes, images: Tensor, columns: int, titles: Sequence[str] = ()) -> None:
     """Images (N, 3, S, S) uint8 in a grid; `titles`, where given, one a row, at the left."""
-    picture = tile(images, columns)
-    step = images.shape[-1] + 2
-    axes.imshow(picture)
+    step = images.shape[-1] + GAP
+    axes.imshow(tile(images, columns))
     axes.set_xticks([])
     axes.set_yticks([(i + 0.5) * step for i in range(len(titles))], titles)
     axes.tick_params(length=0)
@@ -170,7 +170,7 @@ def image_row(
     show_images(axes, images, max(len(images), 1))
     side = images.shape[-1]
     for i, (color, text) in enumerate(zip(cycle(colors), captions, strict=False)):
-        axes.text(i * (side + 2) + side / 2, side + 1, text, color=color, ha="center", va="top",
+        axes.text(i * (side + GAP) + side / 2, side + 1, text, color=color, ha="center", va="top",
                   fontsize=8)  # fmt: skip
 
 
@@ -190,3 +190,12 @@ def animation(frames: Sequence[np.ndarray], alt: str, milliseconds: int) -> Imag
     first.save(buffer, format="GIF", save_all=True, append_images=others, loop=0, optimize=True,
                duration=[milliseconds] * len(others) + [2500])  # fmt: skip
     return Image(data=buffer.getvalue(), format="gif", alt=alt)
+
+
+def show_source(*objects: Callable | type) -> Markdown:
+    """Source of functions, methods or classes as it stands in the package, highlighted in the page.
+
+    The page shows the code that ran: nothing is copied, so nothing can drift apart.
+    """
+    blocks = [textwrap.dedent(inspect.getsource(item)).rstrip() for item in objects]
+    return Markdown("```python\n" + "\n\n\n".join(blocks) + "\n```")

@@ -9,6 +9,7 @@ import dataclasses
 import hashlib
 import json
 import platform
+import re
 import shutil
 import subprocess
 import time
@@ -170,40 +171,30 @@ def device_name() -> str:
     """The GPU's name, or the processor's with its number of threads."""
     if torch.cuda.is_available():
         return torch.cuda.get_device_name()
-    model = platform.processor() or platform.machine()
-    if Path("/proc/cpuinfo").exists():
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                model = line.split(":", 1)[1].strip()
-                break
+    info = Path("/proc/cpuinfo")
+    named = re.search("model name.*?:(.*)", info.read_text() if info.exists() else "")
+    model = named[1].strip() if named else platform.processor() or platform.machine()
     threads = torch.get_num_threads()
     return f"{model}, {threads} thread{'s' if threads > 1 else ''}"
 
 
-def mean_ci(values: Sequence[float], confidence: float = 0.95) -> tuple[float, float]:
-    """Mean of independent runs and the half width of its Student-t interval.
-
-    One run has no spread: the half width is then `nan`.
-    """
-    values = np.asarray(values, dtype=float)
-    mean = float(values.mean())
-    if len(values) < 2:
-        return mean, float("nan")
-    error = values.std(ddof=1) / np.sqrt(len(values))
-    return mean, float(stats.t.ppf((1 + confidence) / 2, len(values) - 1) * error)
+def mean_ci(values: Sequence[float]) -> tuple[float, float]:
+    """Mean of independent runs and the half width of its 95 % Student-t interval; `nan` of one."""
+    values = pd.Series(values, dtype=float)
+    half = stats.t.ppf(0.975, len(values) - 1) * values.sem()
+    return float(values.mean()), float(half)
 
 
-def wilson_ci(correct: int, total: int, confidence: float = 0.95) -> tuple[float, float]:
-    """Wilson interval of an accuracy counted on `total` test images (Wilson 1927)."""
-    interval = stats.binomtest(correct, total).proportion_ci(confidence, method="wilson")
+def wilson_ci(correct: int, total: int) -> tuple[float, float]:
+    """95 % Wilson interval of an accuracy counted on `total` test images (Wilson 1927)."""
+    interval = stats.binomtest(correct, total).proportion_ci(method="wilson")
     return float(interval.low), float(interval.high)
 
 
-def format_ci(values: Sequence[float], digits: int = 1) -> str:
+def format_ci(values: Sequence[float]) -> str:
     """Percent with its interval, `71.3 ± 2.4 %`; a single run is printed without one."""
     mean, half = mean_ci(values)
-    text = f"{100 * mean:.{digits}f}"
-    return f"{text} %" if np.isnan(half) else f"{text} ± {100 * half:.{digits}f} %"
+    return f"{100 * mean:.1f} %" if np.isnan(half) else f"{100 * mean:.1f} ± {100 * half:.1f} %"
 
 
 def tidy(values: Mapping[str, Mapping[str, Sequence]], seed: int) -> pd.DataFrame:
@@ -228,12 +219,8 @@ def read_recorded(
     `best`, `minutes` of training, …), where it comes from: `data`, `device`, `git`, `finished`,
     and a `remark` that somebody has added to the file. No such folder, or an empty one, gives an
     empty frame. A training of which `then` says what has changed since is another method, whose
-    name tells it: `ssgan (small_first 0.85)`.
-
-    Raises
-    ------
-    InputError
-        A file is not the metrics of `ssgan_core.train` or `ssgan_core.train_digits`.
+    name tells it: `ssgan (small_first 0.85)`. Raises InputError for a file that is not the metrics
+    of `ssgan_core.train` or `ssgan_core.train_digits`.
     """
     rows = []
     for path in sorted(folder.rglob("metrics.json")):
@@ -241,9 +228,8 @@ def read_recorded(
             metrics = json.loads(path.read_text(encoding="utf-8"))
             origin = {name: metrics[name] for name in ("device", "git", "finished")}
             origin |= {"data": metrics["data"]["name"], "remark": metrics.get("remark", "")}
-            changed = f" ({words})" if (words := then(metrics)) else ""
             runs = tidy(metrics["values"], metrics["settings"]["seed"])
-            runs["method"] += changed
+            runs["method"] += f" ({words})" if (words := then(metrics)) else ""
             rows += [metrics["settings"] | run | origin for run in runs.to_dict("records")]
         except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
             raise InputError(
@@ -266,15 +252,13 @@ def interval_table(
     comes the number of runs.
     """
     shown = {t: c for t, c in columns.items() if c in runs and runs[c].notna().any()}
-    rows = []
-    for key, group in runs.groupby(list(by), sort=False):
+    groups, rows = dict(iter(runs.groupby(list(by), sort=False))), []
+    for key, group in groups.items():
         here = dict(zip(by, key, strict=True))
         found = {title: group[column].dropna() for title, column in shown.items()}
         cells = {title: format_ci(v) if len(v) else "–" for title, v in found.items()}
         if against:
-            others = runs
-            for name, value in (here | {"method": against}).items():
-                others = others[others[name] == value]
+            others = groups.get(tuple((here | {"method": against}).values()), runs[:0])
             first, column = next(iter(shown.items()))
             told = "–" if here["method"] == against else gain(group, others, column)[0]
             cells = {first: cells[first], f"against {against}": told} | cells
@@ -282,9 +266,9 @@ def interval_table(
     return pd.DataFrame(rows).set_index(list(by))
 
 
-def origin_table(runs: pd.DataFrame, by: Sequence[str] = ("method",)) -> pd.DataFrame:
-    """What recorded runs that agree in the columns `by` took, on average, and where they ran."""
-    groups = runs.groupby(list(by), sort=False)
+def origin_table(runs: pd.DataFrame) -> pd.DataFrame:
+    """What the recorded runs of each method took, on average, and where they ran."""
+    groups = runs.groupby("method", sort=False)
     return pd.DataFrame(
         {
             "steps a run": groups.steps.mean().map("{:,.0f}".format),

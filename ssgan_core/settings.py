@@ -39,11 +39,8 @@ class Settings(BaseModel):
     def resolve(cls, **parameters: Any) -> Self:
         """Settings from parameters, where `None` means "as the profile says".
 
-        Raises
-        ------
-        InputError
-            An unknown name, a wrong type or a value out of range; the message names the
-            parameter and what it accepts.
+        Raises InputError for an unknown name, a wrong type or a value out of range; the message
+        names the parameter and what it accepts.
         """
         fields = cls.model_fields
         for name in parameters:
@@ -78,12 +75,10 @@ class Settings(BaseModel):
 
     def table(self) -> pd.DataFrame:
         """One row a parameter: its value in this run and its meaning."""
-        rows = [
-            (name, getattr(self, name), field.description or "")
-            for name, field in type(self).model_fields.items()
-        ]
-        frame = pd.DataFrame(rows, columns=["parameter", "value", "meaning"])
-        return frame.astype({"value": object}).set_index("parameter")
+        fields = type(self).model_fields.items()
+        meanings = {name: field.description or "" for name, field in fields}
+        values = pd.Series(dict(self), dtype=object)
+        return pd.DataFrame({"value": values, "meaning": meanings}).rename_axis("parameter")
 
     def _repr_html_(self) -> str:
         return self.table().to_html(na_rep="–", classes="settings")

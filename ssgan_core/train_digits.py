@@ -13,9 +13,8 @@ from pydantic import Field
 
 from ssgan_core.command_line import parse, run_command, tell
 from ssgan_core.digits.images import draw_labeled, load_digits
-from ssgan_core.digits.settings import DigitsTraining
 from ssgan_core.digits.step import BASELINE_STEPS, Recipe
-from ssgan_core.digits.training import train
+from ssgan_core.digits.training import DigitsTraining, train
 from ssgan_core.results import Run, write_json
 
 

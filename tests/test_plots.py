@@ -10,7 +10,7 @@ import torch
 from matplotlib.collections import PathCollection
 from PIL import Image
 
-from ssgan_core.digits.settings import DigitsSettings
+from ssgan_core.digits.training import DigitsSettings
 from ssgan_core.plots import accuracy_dots, animation, interval, tile, use_style
 
 

@@ -1,4 +1,4 @@
-"""Training a DCGAN: the alternating step, and the loop around it.
+"""Training a DCGAN: its parameters, the alternating step, and the loop around it.
 
 Radford et al. 2016, arXiv:1511.06434, with remedies that are off by default.
 """
@@ -6,27 +6,58 @@ Radford et al. 2016, arXiv:1511.06434, with remedies that are off by default.
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import ClassVar, Literal, Self
 
 import numpy as np
 import pandas as pd
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn, update_bn
 
 from ssgan_core import loop, losses
 from ssgan_core.checkpoint import checksum
-from ssgan_core.dcgan.networks import Discriminator
 from ssgan_core.device import Hardware, descend, own_random_numbers
 from ssgan_core.photos.augment import augment
 from ssgan_core.photos.decode import to_range
 from ssgan_core.photos.loader import Schedule
-from ssgan_core.photos.networks import Generator
+from ssgan_core.photos.networks import LADDERS, Discriminator, Generator, draw
+from ssgan_core.photos.photoset import ImageSettings
 
 BETAS = (0.5, 0.999)
 PIXELS = (-1.0, 1.0)  # black and white, tanh's range
 TERMS = ("discriminator", "generator", "D(real)", "D(fake)")
 SAMPLES = 24  # images generated at each evaluation, always from the same noise
 STATISTICS_BATCHES = 4  # of noise, to measure the averaged generator's batch-norm statistics on
+
+
+class DCGANSettings(ImageSettings):
+    """What the DCGAN chapter can be asked for."""
+
+    PROFILES: ClassVar = {
+        "smoke": {"size": 32, "width": 32, "pets": 200, "batch": 16, "learning_rate": 5e-4,
+                  "steps": 8, "evaluations": 2, "judge_steps": 8, "judge_width": 8,
+                  "trial_steps": 4},
+        "quick": {"size": 32, "width": 128, "pets": 4000, "batch": 16, "learning_rate": 5e-4,
+                  "steps": 6000, "evaluations": 14, "judge_steps": 400, "judge_width": 16,
+                  "trial_steps": 400},
+        "full": {"size": 64, "width": 512, "pets": 24000, "batch": 128, "learning_rate": 2e-4,
+                 "steps": 40000, "evaluations": 18, "judge_steps": 6000, "judge_width": 32,
+                 "trial_steps": 4000},
+    }  # fmt: skip
+    size: Literal[tuple(LADDERS)] = Field(None, description="side of an image in pixels")
+    width: int = Field(
+        None, ge=32, le=1024, multiple_of=32, description="channels of both networks where most"
+    )
+    batch: int = Field(None, ge=2, le=1024, description="real, and generated, images in a step")
+    learning_rate: float = Field(None, gt=0, le=0.1, description="Adam's, for both networks")
+    steps: int = Field(None, ge=2, description="training steps of the main run")
+    evaluations: int = Field(
+        None, ge=2, le=24, description="evaluations of the main run while it trains, and frames"
+    )
+    judge_steps: int = Field(None, ge=4, description="training steps of the classifier that judges")
+    judge_width: int = Field(None, ge=8, le=64, description="channels of its first stage")
+    trial_steps: int = Field(None, ge=2, description="training steps of each run of the diagnosis")
 
 
 @dataclass(frozen=True)
@@ -60,7 +91,7 @@ class Gan:
     average: AveragedModel
 
     @classmethod
-    def make(cls, recipe: Recipe, size: int, width: int) -> "Gan":
+    def make(cls, recipe: Recipe, size: int, width: int) -> Self:
         """Fresh networks, equally wide; weights come from PyTorch's global generator."""
         hardware = Hardware.detect()
         generator = hardware.place(Generator(size, width=width))
@@ -122,7 +153,6 @@ class Trained:
     to draw.
     """
 
-    recipe: Recipe
     steps: pd.DataFrame
     evaluations: pd.DataFrame
     samples: dict[int, Tensor]
@@ -143,8 +173,8 @@ def train(
 ) -> Trained:
     """Train on images (N, 3, S, S), uint8, as `loop.run` does; sample and judge at each evaluation.
 
-    The evaluations grow apart with time, because most happens early; one more is at the end of
-    the first epoch.
+    The evaluations grow apart with time, because most happens early, up to the end; one more is
+    after the first epoch.
     """
     loop.seed_step(seed, -1)
     gan = Gan.make(recipe, images.shape[-1], width)
@@ -165,33 +195,23 @@ def train(
         samples[number] = draw(generator, noise)
         return {"epoch": number * recipe.batch / len(images)} | judge(generator)
 
-    parts = {"generator": gan.generator, "discriminator": gan.discriminator,
-             "generator_optimizer": gan.generator_optimizer,
-             "discriminator_optimizer": gan.discriminator_optimizer,
-             "average": gan.average, "terms": terms, "samples": samples}  # fmt: skip
+    parts = loop.parts_of(gan) | {"terms": terms, "samples": samples}
     identity = {
         "name": "DCGAN",
         "recipe": asdict(recipe),
         "images": [*images.shape, checksum(images)],
         "width": width,
-        "steps": steps,
-        "evaluations": evaluations,
-        "seed": seed,
     }
-    ends = evaluation_steps(steps, evaluations, epoch=-(-len(images) // recipe.batch))
+    at = {round(steps * ((i + 1) / evaluations) ** 2) for i in range(evaluations)}
+    at.add(-(-len(images) // recipe.batch))
     found = loop.run(
-        parts, step, evaluate, identity, steps=steps, evaluations=[end / steps for end in ends],
+        parts, step, evaluate, identity, steps=steps,
+        evaluations=[end / steps for end in sorted(at) if 0 < end <= steps],
         seed=seed, checkpoint=checkpoint, report=report,
     )  # fmt: skip
     table = pd.DataFrame(terms["of"].cpu().numpy(), columns=list(TERMS))
     table.index = pd.RangeIndex(1, len(table) + 1, name="step")
-    return Trained(recipe, table, found, dict(samples), averaged(gan))
-
-
-def evaluation_steps(steps: int, evaluations: int, epoch: int) -> list[int]:
-    """Steps after which a training is evaluated: ever further apart, the last at the end."""
-    ends = {round(steps * ((i + 1) / evaluations) ** 2) for i in range(evaluations)} | {epoch}
-    return sorted(end for end in ends if 0 < end <= steps)
+    return Trained(table, found, dict(samples), averaged(gan))
 
 
 def averaged(gan: Gan) -> nn.Module:
@@ -201,13 +221,3 @@ def averaged(gan: Gan) -> nn.Module:
         torch.manual_seed(0)
         update_bn((gan.noise(batch) for _ in range(STATISTICS_BATCHES)), gan.average.module)
     return gan.average.module.eval()
-
-
-@torch.no_grad()
-def draw(generator: nn.Module, noise: Tensor) -> Tensor:
-    """Images (B, 3, S, S), uint8, on the CPU, of noise (B, z): tanh's −1 is black, 1 is white."""
-    mode = generator.training
-    generator.eval()
-    parts = [generator(part) for part in noise.split(256)]
-    generator.train(mode)
-    return torch.cat(parts).add(1).mul(127.5).round().clamp(0, 255).to(torch.uint8).cpu()

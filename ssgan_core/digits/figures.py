@@ -23,12 +23,11 @@ def pictures(images: Tensor, side: int) -> Tensor:
 def plot_walls(walls: Mapping[int, Tensor], real: Tensor, side: int) -> Figure:
     """Digits by the generator before, halfway through and after training, and real ones."""
     steps = sorted(walls)
-    shown = {
-        f"step {step:,}": walls[step] for step in (steps[0], steps[len(steps) // 2], steps[-1])
-    }
+    chosen = (steps[0], steps[len(steps) // 2], steps[-1])
+    shown = {f"step {step:,}": walls[step] for step in chosen} | {"real": real}
     drawn = {
         title: partial(plots.show_images, images=pictures(images[:64], side), columns=8)
-        for title, images in (shown | {"real": real}).items()
+        for title, images in shown.items()
     }
     return plots.plot_panels(drawn, columns=4, size=1.9)
 
@@ -42,7 +41,7 @@ def plot_labeled(images: Tensor, side: int) -> Figure:
 def plot_curves(results: Mapping[str, Trained]) -> Figure:
     """Test accuracy during training: the EMA as a line, the last weights dotted."""
     figure, axes = plt.subplots(figsize=(7.2, 3.3))
-    tables = {n: pd.DataFrame(result.history).set_index("step") for n, result in results.items()}
+    tables = {n: result.history.set_index("step") for n, result in results.items()}
     plots.curves(axes, {n: table["accuracy"] for n, table in tables.items()}, marker="o", ms=3)
     axes.legend(loc="lower right")
     plots.curves(axes, {n: table["last accuracy"] for n, table in tables.items()}, ls=":", lw=1.2)
@@ -84,9 +83,8 @@ def plot_budget(runs: pd.DataFrame, published: pd.DataFrame | None = None) -> Fi
 def plot_confusions(supervised: np.ndarray, semi: np.ndarray) -> Figure:
     """Two confusion matrices (true class, predicted class) in percent of the true class."""
     figure, axes = plt.subplots(1, 2, figsize=(7.6, 3.9), sharey=True)
-    for ax, matrix, title in zip(
-        axes, (supervised, semi), ("labels alone", "with the GAN"), strict=True
-    ):
+    counts = {"labels alone": supervised, "with the GAN": semi}
+    for ax, (title, matrix) in zip(axes, counts.items(), strict=True):
         share = 100 * matrix / matrix.sum(1, keepdims=True)
         wrong = np.where(np.eye(10, dtype=bool), np.nan, share)
         ax.imshow(wrong, cmap="Reds", vmin=0, vmax=30)

@@ -56,18 +56,11 @@ def load_digits(mnist: str | Path | None = None) -> Digits:
     Raises InputError when the folder does not exist, holds no MNIST and it cannot be downloaded,
     or when a file in it is not the IDX file that its name promises.
     """
-    return _small() if mnist is None else _mnist(Path(mnist))
-
-
-def _small() -> Digits:
+    if mnist is not None:
+        return _mnist(Path(mnist))
     images, labels = sklearn_digits(return_X_y=True)
-    split = train_test_split(
-        (images / 16).astype(np.float32),
-        labels.astype(np.int64),
-        test_size=TEST_8X8,
-        stratify=labels,
-        random_state=0,
-    )
+    images, labels = (images / 16).astype(np.float32), labels.astype(np.int64)
+    split = train_test_split(images, labels, test_size=TEST_8X8, stratify=labels, random_state=0)
     train, test, train_labels, test_labels = map(torch.from_numpy, split)
     return Digits("8×8 digits (scikit-learn)", 8, train, train_labels, test, test_labels)
 
@@ -82,17 +75,10 @@ def _mnist(root: Path) -> Digits:
         _check_idx(raw / name, shape)
     train, test = (MNIST(root, train=part) for part in (True, False))
     for name, part in (("train-labels", train), ("t10k-labels", test)):
-        if int(part.targets.max()) >= CLASSES:
-            found = int(part.targets.max())
+        if (found := int(part.targets.max())) >= CLASSES:
             raise InputError(f"{raw / name}-idx1-ubyte holds the label {found}; labels are 0 to 9")
-    return Digits(
-        "MNIST",
-        28,
-        train.data.flatten(1).float() / 255,
-        train.targets,
-        test.data.flatten(1).float() / 255,
-        test.targets,
-    )
+    images, test_images = (part.data.flatten(1).float() / 255 for part in (train, test))
+    return Digits("MNIST", 28, images, train.targets, test_images, test.targets)
 
 
 def _download(root: Path) -> None:
@@ -128,23 +114,24 @@ def _check_idx(path: Path, shape: tuple[int, ...]) -> None:
         raise InputError(f"{path} says that its shape is {found}; MNIST's is {shape}")
 
 
-def draw_labeled(labels: Tensor, n: int, seed: int, classes: int = CLASSES) -> Tensor:
-    """Rows (n,) of a random labeled set with n / classes rows of each class, in class order.
+def draw_labeled(labels: Tensor, n: int, seed: int) -> Tensor:
+    """Rows (n,) of a random labeled set with equally many of each class, in class order.
 
-    Raises InputError when n is not a positive multiple of `classes`, or a class has too few rows.
+    Raises InputError when n is no positive multiple of the classes, or a class has too few rows.
     """
-    if n < classes or n % classes:
+    each, rest = divmod(n, CLASSES)
+    if each < 1 or rest:
         raise InputError(
-            f"labels is {n}; a balanced draw needs a positive multiple of the {classes} classes"
+            f"labels is {n}; a balanced draw needs a positive multiple of the {CLASSES} classes"
         )
     generator = torch.Generator().manual_seed(seed)
     chosen = []
-    for k in range(classes):
+    for k in range(CLASSES):
         rows = torch.nonzero(labels == k).squeeze(1)
-        if len(rows) < n // classes:
+        if len(rows) < each:
             raise InputError(
-                f"labels is {n}, that is {n // classes} of each class, "
+                f"labels is {n}, that is {each} of each class, "
                 f"and class {k} has only {len(rows)} images"
             )
-        chosen.append(rows[torch.randperm(len(rows), generator=generator)[: n // classes]])
+        chosen.append(rows[torch.randperm(len(rows), generator=generator)[:each]])
     return torch.cat(chosen)

@@ -1,22 +1,23 @@
 """One training step on digits: the semi-supervised GAN, and the same network without a GAN."""
 
-from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from dataclasses import dataclass, replace
+from typing import Literal, NamedTuple, Self
 
 import torch
+from sklearn.decomposition import PCA
 from torch import Tensor
 from torch.nn.utils import parametrize
 
 from ssgan_core import losses
 from ssgan_core.device import Hardware, descend
-from ssgan_core.digits.density import Density
 from ssgan_core.digits.images import CLASSES
 from ssgan_core.digits.networks import Discriminator, Generator
 
 EMA_EVERY = 10  # steps between updates of the EMA of the weights
 BASELINE_STEPS = 2000  # at most: without a generator the loss is flat long before
 FALL = 6000  # steps at most in which the learning rate falls: ten passes over MNIST
-
+COMPONENTS = 16  # principal components in which the density of images is estimated
+KERNELS = 1000  # images that carry a kernel; as many others set the threshold
 
 Method = Literal["supervised", "pseudo_label", "feature_matching", "complement"]
 
@@ -55,6 +56,44 @@ class Recipe:
     def late(self, step: int) -> float:
         """Weight of the terms that would lock in wrong labels early: 0, then up to 1."""
         return min(1.0, max(0.0, (step / self.steps - 0.2) / 0.4))
+
+
+@dataclass(frozen=True)
+class Density:
+    """log p of images from a Gaussian kernel estimate over their principal components.
+
+    Bad GAN uses a PixelCNN++ here (Dai et al. 2017, section 5); this stand-in needs no training.
+    `threshold` is the 10th percentile of log p over real images that carry no kernel.
+    """
+
+    mean: Tensor  # (P,)
+    basis: Tensor  # (P, COMPONENTS)
+    kernels: Tensor  # (N, COMPONENTS)
+    bandwidth: float
+    threshold: float
+
+    @classmethod
+    def fit(cls, images: Tensor) -> Self:
+        """Estimate from real images (N, P), with the bandwidth of Scott's rule."""
+        random = torch.Generator().manual_seed(0)
+        images = images[torch.randperm(len(images), generator=random)[: 2 * KERNELS]]
+        half = min(KERNELS, len(images) // 2)
+        pca = PCA(COMPONENTS, random_state=0).fit(images.numpy())
+        mean, basis = torch.from_numpy(pca.mean_), torch.from_numpy(pca.components_.T.copy())
+        points = (images - mean) @ basis
+        kernels, others = points[:half], points[half:]
+        bandwidth = float(kernels.std(0).mean()) * half ** (-1 / (COMPONENTS + 4))
+        threshold = float(losses.kde_log_density(others, kernels, bandwidth).quantile(0.1))
+        return cls(mean, basis, kernels, bandwidth, threshold)
+
+    def to(self, device: torch.device) -> Self:
+        moved = {name: getattr(self, name).to(device) for name in ("mean", "basis", "kernels")}
+        return replace(self, **moved)
+
+    def penalty(self, images: Tensor) -> Tensor:
+        """How far log p of images (R, B, P) exceeds the threshold on average, (R,)."""
+        points = (images.float() - self.mean) @ self.basis
+        return losses.low_density(points, self.kernels, self.bandwidth, self.threshold)
 
 
 class Batch(NamedTuple):

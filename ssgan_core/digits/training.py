@@ -1,13 +1,15 @@
-"""Train the digit networks over many label draws at once; resumable, and the same every time."""
+"""Parameters of trainings on digits; training over many label draws at once, resumable."""
 
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import pandas as pd
 import torch
+from pydantic import Field
 from sklearn.semi_supervised import LabelSpreading
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
@@ -15,12 +17,63 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from ssgan_core import loop
 from ssgan_core.checkpoint import checksum
 from ssgan_core.device import Hardware, own_random_numbers
-from ssgan_core.digits.density import Density
 from ssgan_core.digits.images import CLASSES, Digits
 from ssgan_core.digits.networks import digits_pair
-from ssgan_core.digits.step import EMA_EVERY, Recipe, baseline_step, draw_batch, train_step
+from ssgan_core.digits.step import EMA_EVERY, Density, Recipe, baseline_step, draw_batch, train_step
+from ssgan_core.settings import Settings
 
 WALL = 100  # generated digits kept for each picture of the wall
+
+
+class DigitsTraining(Settings):
+    """What a training on digits can be asked for."""
+
+    PROFILES: ClassVar = {
+        "smoke": {"labels": 10, "batch": 50, "draws": 2, "steps": 20, "budgets": [10, 20]},
+        "quick": {"labels": 10, "batch": 50, "draws": 10, "steps": 1200,
+                  "budgets": [10, 20, 50, 100]},
+        "full": {"labels": 10, "batch": 50, "draws": 10, "steps": 4000,
+                 "budgets": [10, 20, 50, 100]},
+    }  # fmt: skip
+    MNIST: ClassVar = {
+        "smoke": {"labels": 100, "batch": 100, "draws": 1, "steps": 10, "budgets": [20, 100]},
+        "quick": {"labels": 100, "batch": 100, "draws": 1, "steps": 6000, "budgets": []},
+        "full": {"labels": 100, "batch": 100, "draws": 10, "steps": 60_000,
+                 "budgets": [20, 50, 100, 1000]},
+    }  # fmt: skip
+
+    mnist: str | None = Field(
+        None, description="folder that holds MNIST/raw; None: scikit-learn's 8×8 digits"
+    )
+    labels: int = Field(
+        None,
+        ge=10,
+        le=1000,
+        multiple_of=10,
+        description="labeled images, shared by the ten classes",
+    )
+    draws: int = Field(None, ge=1, le=100, description="random labeled sets, each a run of its own")
+    steps: int = Field(None, ge=10, le=10**6, description="training steps of each run")
+    batch: int = Field(
+        None, ge=10, le=10_000, description="unlabeled, and generated, images in a step"
+    )
+    learning_rate: float = Field(3e-3, gt=0, le=0.1, description="Adam's rate, for both networks")
+    generator: Literal["feature_matching", "complement"] = Field(
+        "feature_matching", description="loss of the generator in the main comparison"
+    )
+
+    @classmethod
+    def defaults(cls, profile: str, given: dict[str, Any]) -> dict[str, Any]:
+        values = (cls.MNIST if given.get("mnist") else cls.PROFILES).get(profile, {})
+        return {name: value for name, value in values.items() if name in cls.model_fields}
+
+
+class DigitsSettings(DigitsTraining):
+    """What the digits chapter can be asked for."""
+
+    budgets: list[Annotated[int, Field(ge=10, multiple_of=10)]] = Field(
+        None, description="further numbers of labels, for the label-budget curve"
+    )
 
 
 @dataclass
@@ -63,8 +116,6 @@ def train(
         "outputs": CLASSES + recipe.form.extra,
         "digits": digits.checksum,
         "labeled": [*rows.shape, checksum(rows)],
-        "evaluations": evaluations,
-        "seed": seed,
     }
     with own_random_numbers():
         loop.seed_step(seed, -1)
@@ -130,22 +181,19 @@ def predict(network: nn.Module, images: Tensor, runs: int, hardware: Hardware) -
     return torch.cat(parts, 1)
 
 
-def spread_labels(digits: Digits, rows: Tensor, size: int = 10_000, neighbors: int = 10) -> Tensor:
+def spread_labels(digits: Digits, rows: Tensor) -> Tensor:
     """Test classes (R, N) by label spreading over a graph of nearest neighbors, no network at all.
 
-    The graph joins the labeled images and, of the others, the first `size`; test images take
+    The graph joins the labeled images and, of the others, the first 10,000; test images take
     the classes of their neighbors.  Source: Zhou et al. 2004, as scikit-learn has it.
     """
     predictions = []
     for labeled in rows:
-        nodes = torch.cat([labeled, torch.arange(min(size, len(digits.images)))]).unique()
+        nodes = torch.cat([labeled, torch.arange(min(10_000, len(digits.images)))]).unique()
         classes = np.full(len(digits.images), -1)
         classes[labeled] = digits.labels[labeled]
-        model = LabelSpreading(kernel="knn", n_neighbors=neighbors, max_iter=100)
-        with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore"
-            )  # images that no label reaches: scikit-learn divides by 0
+        model = LabelSpreading(kernel="knn", n_neighbors=10, max_iter=100)
+        with warnings.catch_warnings(action="ignore"):  # it divides by 0 where no label arrives
             model.fit(digits.images[nodes].numpy(), classes[nodes])
             predictions.append(torch.from_numpy(model.predict(digits.test_images.numpy())))
     return torch.stack(predictions)

@@ -30,13 +30,8 @@ def augment(images: Tensor, strength: float = 1.0) -> Tensor:
     angle = uniform(-1, 1) * strength * math.radians(12)
     zoom = torch.exp(uniform(-1, 1) * strength * math.log(1.25))
     cos, sin = torch.cos(angle) * zoom, torch.sin(angle) * zoom
-    theta = torch.stack(
-        [
-            torch.stack([cos * flip, -sin, uniform(-0.25, 0.25) * strength], dim=1),
-            torch.stack([sin * flip, cos, uniform(-0.25, 0.25) * strength], dim=1),
-        ],
-        dim=1,
-    )
+    across, down = (uniform(-0.25, 0.25) * strength for _ in range(2))
+    theta = torch.stack([cos * flip, -sin, across, sin * flip, cos, down], 1).view(-1, 2, 3)
     with torch.autocast(device.type, enabled=False):  # bf16 has no place for half a pixel
         grid = F.affine_grid(theta, list(images.shape), align_corners=False)
     moved = F.grid_sample(images, grid.to(images.dtype), "bilinear", "reflection", False)

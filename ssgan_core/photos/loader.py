@@ -5,8 +5,6 @@ source (what turns rows into images): a `PhotoSet` holds images in memory, a `Ph
 them again each time. Of several processes each draws the whole batch and takes its `share`.
 """
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache, partial

@@ -1,4 +1,4 @@
-"""The classifier, whose K logits double as a GAN's discriminator, and the generator."""
+"""The classifier, whose K logits double as a GAN's discriminator; DCGAN's generator, its mirror."""
 
 import torch
 from torch import Tensor, nn
@@ -44,12 +44,9 @@ class ResNet18(nn.Module):
         super().__init__()
         self.arguments = {"classes": classes, "width": width, "stem": stem, "turns": turns,
                           "projection": projection}  # fmt: skip
-        if stem == "imagenet":
-            self.conv1 = nn.Conv2d(3, width, 7, stride=2, padding=3, bias=False)
-            self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
-        else:
-            self.conv1 = nn.Conv2d(3, width, 3, stride=2, padding=1, bias=False)
-            self.maxpool = nn.Identity()
+        kernel = 7 if stem == "imagenet" else 3
+        self.conv1 = nn.Conv2d(3, width, kernel, stride=2, padding=kernel // 2, bias=False)
+        self.maxpool = nn.MaxPool2d(3, 2, padding=1) if stem == "imagenet" else nn.Identity()
         self.bn1 = nn.BatchNorm2d(width)
         self.relu = nn.ReLU(inplace=True)
         self.layer1 = _stage(width, width, stride=1)
@@ -98,12 +95,7 @@ class Generator(nn.Module):
     arXiv:1710.10196, section 2, and 2020, arXiv:1912.04958, section 4.1).
 
     Shapes: noise (B, noise) → images (B, 3, size, size) with values in [−1, 1]; with `half`
-    (B, 3, size / 2, size / 2).
-
-    Raises
-    ------
-    InputError
-        `size` is none of the ladder's sizes.
+    (B, 3, size / 2, size / 2). Raises InputError for a size that is none of the ladder's.
     """
 
     def __init__(self, size: int = 64, noise: int = 100, width: int = 512, grows: bool = False):
@@ -140,6 +132,50 @@ class Generator(nn.Module):
         return image.tanh()
 
 
+@torch.no_grad()
+def draw(generator: Generator, noise: Tensor) -> Tensor:
+    """Images (B, 3, S, S), uint8, on the CPU, of noise (B, z): tanh's −1 is black, 1 is white."""
+    mode = generator.training
+    generator.eval()
+    images = torch.cat([generator(part) for part in noise.split(256)]).float()
+    generator.train(mode)
+    return images.add(1).mul(127.5).round().clamp(0, 255).to(torch.uint8).cpu()
+
+
+class Discriminator(nn.Module):
+    """Strided convolutions from an image to logits (DCGAN, Radford et al. 2016, section 3).
+
+    Its maps have the sides of the generator's, in reverse; channels double at each rung and end
+    at `width`. Leaky ReLU of slope 0.2 throughout, batch normalization on every rung but the
+    first. Weights start at N(0, 0.02²). One class makes the ordinary discriminator: its one logit
+    is log Z (see `ssgan_core.losses`), and D = sigmoid(logit).
+
+    Shapes: images (B, 3, size, size) → logits (B, classes), features (B, width · side²), the
+    last map, whose side is 4 (7 for 224 px). Raises InputError for a size that is none of the
+    ladder's.
+    """
+
+    def __init__(self, size: int = 64, width: int = 512, classes: int = 1):
+        super().__init__()
+        if size not in LADDERS:
+            raise InputError(
+                f"size is {size}; the discriminator reads {', '.join(map(str, LADDERS))}"
+            )
+        side, strides = LADDERS[size]
+        channels = width >> (len(strides) - 1)
+        rungs = [_rung(3, channels, strides[-1], normalized=False)]
+        for stride in reversed(strides[:-1]):
+            rungs.append(_rung(channels, 2 * channels, stride))
+            channels *= 2
+        self.body = nn.Sequential(*rungs)
+        self.head = nn.Linear(channels * side**2, classes)
+        start_small(self)
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        features = torch.flatten(self.body(images), 1)
+        return self.head(features), features
+
+
 def start_small(network: nn.Module) -> None:
     """DCGAN's first weights: N(0, 0.02²), and N(1, 0.02²) for the gains of batch norm."""
     for module in network.modules():
@@ -156,3 +192,14 @@ def _up(inputs: int, outputs: int, kernel: int, stride: int, padding: int) -> nn
         nn.BatchNorm2d(outputs),
         nn.ReLU(inplace=True),
     )
+
+
+def _rung(inputs: int, outputs: int, stride: int, normalized: bool = True) -> nn.Sequential:
+    """Output side: input side / stride."""
+    layers = [
+        nn.Conv2d(inputs, outputs, 2 * stride, stride, stride // 2, bias=not normalized),
+        nn.LeakyReLU(0.2, inplace=True),
+    ]
+    if normalized:
+        layers.insert(1, nn.BatchNorm2d(outputs))
+    return nn.Sequential(*layers)

@@ -1,7 +1,5 @@
 """Photographs in memory: their images, and what is known of them, from decoding to evaluation."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -91,10 +89,8 @@ class PhotoSet(PhotoCollection):
 def load_photos(settings: ImageSettings, report: Callable[[str], None]) -> PhotoSet:
     """Find, decode and split the photographs that the settings name.
 
-    Raises
-    ------
-    InputError
-        No usable photos in the folder, or too many that cannot be decoded (`decode_all`).
+    Raises InputError for a folder without usable photos, or with too many that `decode_all` cannot
+    decode.
     """
     if settings.photos:
         name, root = "photographs", resolve_path(settings.photos)
@@ -114,36 +110,24 @@ def load_photos(settings: ImageSettings, report: Callable[[str], None]) -> Photo
     return replace(split, name=name)
 
 
-def decode_all(
-    photos: PhotoCollection,
-    size: int,
-    backend: str = "auto",
-    progress: Callable[[int, int], None] | None = None,
-) -> PhotoSet:
+def decode_all(photos: PhotoCollection, size: int, backend: str = "auto") -> PhotoSet:
     """Decode every photo once to uint8 (N, 3, size, size) on the CPU.
 
-    Files that are corrupt or no JPEG are left out and listed. `progress(done, total)` is called
-    after each batch; what it shows must go to standard output (file descriptor 2 is silenced).
-    Raises InputError when more than 1% of the files, and more than three, are corrupt.
+    Files that are corrupt or no JPEG are left out and listed. Raises InputError when more than 1%
+    of the files, and more than three, are corrupt.
     """
     if size < 1:
         raise InputError(f"size is {size}; 1 pixel or more is accepted.")
     backend, reason = choose_backend(backend)
     total = len(photos)
     images = torch.empty(total, 3, size, size, dtype=torch.uint8)
-    kept: list[np.ndarray] = []
-    faults: list[tuple[int, str]] = []
-    filled = 0
+    kept, corrupt = [], []
     every = np.split(np.arange(total), range(DECODE_BATCH, total, DECODE_BATCH))
     with quiet():
         for decoded in decoder_of(backend)(photos, every, size):
-            images[filled : filled + len(decoded.rows)] = decoded.images
-            filled += len(decoded.rows)
-            kept.append(decoded.rows)
-            faults += decoded.faults
-            if progress is not None:
-                progress(filled + len(faults), total)
-    corrupt = tuple((photos.table["path"][row], reason) for row, reason in faults)
+            images[len(kept) : len(kept) + len(decoded.rows)] = decoded.images
+            kept += decoded.rows.tolist()
+            corrupt += [(photos.table["path"][row], fault) for row, fault in decoded.faults]
     if len(corrupt) > max(CORRUPT_FEW, CORRUPT_SHARE * total) or len(corrupt) == total:
         first = "; ".join(f"'{path}' {reason}" for path, reason in corrupt[:3])
         raise InputError(
@@ -151,8 +135,8 @@ def decode_all(
             f"can be decoded; up to {CORRUPT_SHARE:.0%}, and always {CORRUPT_FEW}, are accepted. "
             f"The first: {first}."
         )
-    table = photos.table.iloc[np.concatenate(kept)].reset_index(drop=True)
+    table = photos.table.iloc[kept].reset_index(drop=True)
     return PhotoSet(
         photos.root, table, photos.classes, photos.layout, photos.unused,
-        images=images[:filled], corrupt=corrupt, backend=backend, reason=reason,
+        images=images[: len(kept)], corrupt=tuple(corrupt), backend=backend, reason=reason,
     )  # fmt: skip

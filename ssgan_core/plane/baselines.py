@@ -1,11 +1,9 @@
 """Classifiers that need no generator, on a handful of labels in the plane."""
 
 from collections.abc import Callable
-from typing import ClassVar
 
 import numpy as np
 import pandas as pd
-from pydantic import Field
 from sklearn.base import ClassifierMixin
 from sklearn.kernel_approximation import RBFSampler
 from sklearn.linear_model import LogisticRegression
@@ -18,18 +16,7 @@ from sklearn.svm import SVC
 from torch import Tensor
 
 from ssgan_core.errors import InputError
-from ssgan_core.plane.points import PlaneData, RingSettings, draw_labeled
-
-
-class HandfulSettings(RingSettings):
-    """Parameters of the chapter on a handful of labels."""
-
-    PROFILES: ClassVar = {
-        "smoke": {"points": 600, "draws": 2},
-        "quick": {"draws": 20},
-        "full": {"draws": 100},
-    }
-    draws: int = Field(None, ge=2, le=1000, description="label draws of the comparison")
+from ssgan_core.plane.points import PlaneData, draw_labeled
 
 
 def spacing(points: Tensor, neighbors: int = 10) -> float:

@@ -12,6 +12,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from ssgan_core import losses
 from ssgan_core.plots import CLASS_COLORS, GENERATED, INK, animation, dot_panels
 
 LIMIT = 1.6
@@ -22,9 +23,9 @@ CLASS_MAP = LinearSegmentedColormap.from_list(
 REAL_MAP = LinearSegmentedColormap.from_list("real", ["white", "#cfe3d8", "#2f7d5b"])
 
 
-def grid(side: int = 100, limit: float = LIMIT) -> Tensor:
+def grid(side: int) -> Tensor:
     """Points (side², 2) of a square grid, row by row from the bottom left."""
-    line = torch.linspace(-limit, limit, side)
+    line = torch.linspace(-LIMIT, LIMIT, side)
     return torch.stack(torch.meshgrid(line, line, indexing="xy"), -1).reshape(-1, 2)
 
 
@@ -64,20 +65,15 @@ def class_share(classifier, run: int, points: Tensor) -> np.ndarray:
     return classifier(points)[0][run].softmax(-1)[:, -1].numpy()
 
 
-@torch.no_grad()
-def real_share(classifier, run: int, points: Tensor) -> np.ndarray:
-    """D = sigmoid(log Z) of one run of a stack at points (N, 2)."""
-    return classifier(points)[0][run].logsumexp(-1).sigmoid().numpy()
-
-
 def snapshot(points: Tensor, run: int = 0) -> Callable:
     """A `watch` for `train`: p(class 1), D and generated points of one run at `points`."""
 
+    @torch.no_grad()
     def watch(step: int, classifier, generated: Tensor | None) -> dict:
         return {
             "step": step + 1,
             "class": class_share(classifier, run, points),
-            "real": real_share(classifier, run, points),
+            "real": losses.log_z(classifier(points)[0][run]).sigmoid().numpy(),
             "generated": None if generated is None else generated[run].clone(),
         }
 

@@ -3,28 +3,16 @@
 import dataclasses
 import hashlib
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import torch
-from pydantic import Field
 from sklearn.datasets import make_circles, make_moons
 from torch import Tensor
 
 from ssgan_core.errors import InputError
-from ssgan_core.settings import Settings
 
-
-class CloudSettings(Settings):
-    """Parameters of the rings."""
-
-    points: int = Field(2000, ge=40, le=100_000, description="unlabeled points, both rings")
-    noise: float = Field(0.05, ge=0, description="standard deviation across the ring")
-
-
-class RingSettings(CloudSettings):
-    """Parameters of the rings and of the labels drawn from them."""
-
-    labels_per_ring: int = Field(4, ge=1, description="labeled points of each ring")
+INNER = 0.5  # radius of the inner ring; the outer one's is 1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,21 +33,18 @@ class PlaneData:
         return hashlib.sha256(b"".join(part.numpy().tobytes() for part in parts)).hexdigest()
 
 
-def rings(points: int = 2000, noise: float = 0.05, factor: float = 0.5, seed: int = 0) -> PlaneData:
+def rings(points: int = 2000, noise: float = 0.05, seed: int = 0) -> PlaneData:
     """Two noisy rings (scikit-learn's make_circles): class 0 outside, class 1 inside.
 
     Raises InputError when three standard deviations of noise from either side close the gap.
     """
-    limit = (1 - factor) / 6
+    limit = (1 - INNER) / 6
     if not 0 <= noise <= limit:
         raise InputError(
-            f"parameter 'noise' is {noise}: the rings merge; "
-            f"accepted for factor {factor}: 0 to {limit:.3f}"
+            f"parameter 'noise' is {noise}: the rings merge; accepted: 0 to {limit:.3f}"
         )
-    data = _clouds(
-        "rings", seed, lambda s: make_circles(points, noise=noise, factor=factor, random_state=s)
-    )
-    return dataclasses.replace(data, gap=(factor + 3 * noise, 1 - 3 * noise))
+    make = partial(make_circles, points, noise=noise, factor=INNER)
+    return _clouds("rings", make, seed, gap=(INNER + 3 * noise, 1 - 3 * noise))
 
 
 def moons(points: int = 2000, noise: float = 0.06, seed: int = 0) -> PlaneData:
@@ -69,16 +54,15 @@ def moons(points: int = 2000, noise: float = 0.06, seed: int = 0) -> PlaneData:
     """
     if not 0 <= noise <= 0.08:
         raise InputError(f"parameter 'noise' is {noise}: the moons merge; accepted: 0 to 0.08")
-    return _clouds("moons", seed, lambda s: make_moons(points, noise=noise, random_state=s))
+    return _clouds("moons", partial(make_moons, points, noise=noise), seed, center=(0.5, 0.25))
 
 
-def _clouds(name: str, seed: int, make: Callable) -> PlaneData:
-    center = np.array([0.5, 0.25]) if name == "moons" else np.zeros(2)
+def _clouds(name: str, make: Callable, seed: int, center=(0.0, 0.0), gap=None) -> PlaneData:
     parts = []
-    for cloud_seed in (seed, seed + 100_000):
-        x, y = make(cloud_seed)
+    for random_state in (seed, seed + 100_000):
+        x, y = make(random_state=random_state)
         parts += [torch.tensor(x - center, dtype=torch.float32), torch.tensor(y)]
-    return PlaneData(name, *parts)
+    return PlaneData(name, *parts, gap)
 
 
 def draw_labeled(classes: Tensor, per_class: int, seed: int) -> Tensor:

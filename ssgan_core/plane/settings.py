@@ -6,7 +6,7 @@ from typing import ClassVar, Literal, get_args
 from pydantic import Field
 
 from ssgan_core.errors import InputError
-from ssgan_core.plane.points import CloudSettings, RingSettings
+from ssgan_core.settings import Settings
 
 Generator = Literal["none", "vanilla", "matching", "complement", "oracle"]
 
@@ -68,6 +68,30 @@ METHODS = {
     "complement": Recipe("complement"),
     "oracle": Recipe("oracle"),
 }
+
+
+class CloudSettings(Settings):
+    """Parameters of the rings."""
+
+    points: int = Field(2000, ge=40, le=100_000, description="unlabeled points, both rings")
+    noise: float = Field(0.05, ge=0, description="standard deviation across the ring")
+
+
+class RingSettings(CloudSettings):
+    """Parameters of the rings and of the labels drawn from them."""
+
+    labels_per_ring: int = Field(4, ge=1, description="labeled points of each ring")
+
+
+class HandfulSettings(RingSettings):
+    """Parameters of the chapter on a handful of labels."""
+
+    PROFILES: ClassVar = {
+        "smoke": {"points": 600, "draws": 2},
+        "quick": {"draws": 20},
+        "full": {"draws": 100},
+    }
+    draws: int = Field(None, ge=2, le=1000, description="label draws of the comparison")
 
 
 class GanSettings(CloudSettings):

@@ -28,19 +28,12 @@ def compare(
     seed: int,
     checkpoint: Callable[[str], Path] | None = None,
 ) -> pd.DataFrame:
-    """Train every recipe on the same label draws.
+    """Train every recipe on the same label draws; one row a run.
 
-    Parameters
-    ----------
-    draws : number of draws for each number of labels a class; all of them, of one recipe, train
-        as one stack. Draw i uses seed + i, whatever the recipe.
-    checkpoint : gives the file in which a finished recipe is kept, so that a killed run goes on.
-
-    Returns
-    -------
-    DataFrame
-        One row a run: method, labels (a class), draw, accuracy, low and between (shares of the
-        generated points in low density and between the rings).
+    `draws` maps labels a class to a number of draws; those of a recipe all train as one stack, and
+    draw i uses seed + i, whatever the recipe. `checkpoint` gives the file in which a finished
+    recipe is kept, so that a killed run goes on. Columns: method, labels (a class), draw, accuracy,
+    low and between (shares of the generated points in low density and between the rings).
     """
     width = 2 * math.lcm(*draws)
     rows = torch.cat([draw_many(data.classes, k, n, seed, width) for k, n in draws.items()])
@@ -67,15 +60,12 @@ def compare(
     return pd.concat(frames, ignore_index=True)
 
 
-def shares(trained: Trained, data: PlaneData, count: int = 500) -> tuple[list, list]:
-    """Shares of each run's generated points in low density and between the rings."""
-    points = trained.generate(count)
-    nothing = [float("nan")] * len(points)
-    if points.shape[1] == 0:
-        return nothing, nothing
+def shares(trained: Trained, data: PlaneData) -> tuple[list, list]:
+    """Shares of each run's generated points in low density and between the rings; NaN of none."""
+    points = trained.generate(500)
     low = trained.density.low(points).float().mean(-1).tolist()
     if data.gap is None:
-        return low, nothing
+        return low, [math.nan] * len(points)
     radius = points.norm(dim=-1)
     between = (radius > data.gap[0]) & (radius < data.gap[1])
     return low, between.float().mean(-1).tolist()

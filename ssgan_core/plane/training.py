@@ -1,7 +1,9 @@
 """Training of semi-supervised GANs in the plane, many runs in one tensor program."""
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -15,6 +17,8 @@ from ssgan_core.plane.settings import Recipe
 
 LEARNED = ("vanilla", "matching", "complement")
 NOISE = 4  # dimensions of z
+CHUNK = 50  # steps whose random numbers are drawn together
+CENTERS = 300  # unlabeled points that carry a kernel of the density
 
 
 @dataclasses.dataclass
@@ -27,10 +31,10 @@ class Density:
     outside: Tensor  # points uniform in the box where the density is below the threshold
 
     @classmethod
-    def of(cls, points: Tensor, recipe: Recipe, centers: int = 300) -> "Density":
+    def of(cls, points: Tensor, recipe: Recipe) -> Self:
         """Kernel estimate from the unlabeled points; epsilon is a quantile over them."""
         random = torch.Generator().manual_seed(0)
-        chosen = points[torch.randperm(len(points), generator=random)[:centers]]
+        chosen = points[torch.randperm(len(points), generator=random)[:CENTERS]]
         at_data = losses.kde_log_density(points, chosen, recipe.bandwidth)
         threshold = float(at_data.quantile(recipe.quantile))
         box = (torch.rand(20_000, 2, generator=random) * 2 - 1) * recipe.box
@@ -42,33 +46,27 @@ class Density:
         return losses.kde_log_density(points, self.centers, self.bandwidth) < self.log_threshold
 
 
-class Randomness:
-    """Each run's own random numbers: run r sees the same ones alone and in any stack."""
+def random_numbers(
+    seeds: Sequence[int], batch: int, points: int, outside: int
+) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor]]:
+    """Random numbers of step after step; run r sees the same ones alone and in any stack.
 
-    CHUNK = 50
-
-    def __init__(self, seeds: Sequence[int], batch: int, points: int, outside: int):
-        self.generators = [torch.Generator().manual_seed(seed + 7919) for seed in seeds]
-        self.batch, self.points, self.outside = batch, points, outside
-
-    def __call__(self, step: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Unlabeled rows (R, B), oracle rows (R, B), noise (2, R, B, z) and jitter (R, B, 2)."""
-        at = step % self.CHUNK
-        if at == 0:
-            size = (self.CHUNK, self.batch)
-            parts = [
-                (
-                    torch.randint(self.points, size, generator=g),
-                    torch.randint(self.outside, size, generator=g),
-                    torch.randn(self.CHUNK, 2, self.batch, NOISE, generator=g),
-                    torch.randn(*size, 2, generator=g),
-                )
-                for g in self.generators
-            ]
-            self.rows, self.other, self.noise, self.jitter = (
-                torch.stack(part, 1) for part in zip(*parts, strict=True)
+    Unlabeled rows (R, B), oracle rows (R, B), noise (2, R, B, z) and jitter (R, B, 2).
+    """
+    generators = [torch.Generator().manual_seed(seed + 7919) for seed in seeds]
+    size = (CHUNK, batch)
+    while True:
+        drawn = [
+            (
+                torch.randint(points, size, generator=g),
+                torch.randint(outside, size, generator=g),
+                torch.randn(CHUNK, 2, batch, NOISE, generator=g),
+                torch.randn(*size, 2, generator=g),
             )
-        return self.rows[at], self.other[at], self.noise[at].transpose(0, 1), self.jitter[at]
+            for g in generators
+        ]
+        rows, other, noise, jitter = (torch.stack(part, 1) for part in zip(*drawn, strict=True))
+        yield from zip(rows, other, noise.transpose(1, 2), jitter, strict=True)
 
 
 def classifier_loss(
@@ -112,19 +110,13 @@ def generator_loss(
 
 @dataclasses.dataclass
 class Trained:
-    """R trained runs and what was seen on the way.
-
-    accuracy (R,) on the test cloud; steps (T,) and curve (T, R): accuracy through training;
-    low (R,): share of generated points in low density; snapshots: what `watch` returned.
-    """
+    """R trained runs: their accuracy (R,) on the test cloud, and what `watch` returned."""
 
     recipe: Recipe
     classifier: StackedMLP
     generator: StackedMLP | None
     density: Density
     accuracy: Tensor
-    steps: list[int]
-    curve: Tensor
     snapshots: list
 
     @torch.no_grad()
@@ -155,13 +147,10 @@ def train(
     ----------
     labeled : rows of the labeled points of each run.
     seeds : one a run; they fix its networks, batches and noise.
-    watch, every : `watch(step, classifier, generated)` is called every so many steps, and what
-        it returns is kept in `snapshots`; accuracy is noted at the same steps.
+    watch, every : `watch(step, classifier, generated)` is called every so many steps and after
+        the last, and what it returns is kept in `snapshots`.
 
-    Raises
-    ------
-    InputError
-        No labels, no steps, or not one seed a run.
+    Raises InputError for no labels, no steps, or not one seed a run.
     """
     if labeled.ndim != 2 or labeled.shape[1] == 0:
         raise InputError("parameter 'labeled' has 0 labels a run; accepted: 1 or more")
@@ -170,25 +159,20 @@ def train(
     if steps < 1:
         raise InputError(f"parameter 'steps' is {steps}; accepted: 1 or more")
     density = Density.of(data.points, recipe)
-    width, batch = recipe.width, recipe.batch
-    classifier = StackedMLP(
-        (2, width, width, width, recipe.logits), seeds, tied_outputs=recipe.tied_logits
-    )
+    width = recipe.width
+    classifier = StackedMLP((2, width, width, width, recipe.logits), seeds, recipe.tied_logits)
+    adam = partial(torch.optim.Adam, betas=(0.5, 0.99), fused=True)
+    classifier_adam = adam(classifier.parameters(), recipe.learning_rate)
     generator = None
-    adam = {"lr": recipe.learning_rate, "betas": (0.5, 0.99), "fused": True}
-    classifier_adam = torch.optim.Adam(classifier.parameters(), **adam)
     if recipe.generator in LEARNED:
         generator = StackedMLP((NOISE, width, width, 2), [seed + 10_000 for seed in seeds])
-        generator_adam = torch.optim.Adam(
-            generator.parameters(), **adam | {"lr": recipe.generator_rate}
-        )
-    randomness = Randomness(seeds, batch, len(data.points), len(density.outside))
+        generator_adam = adam(generator.parameters(), recipe.generator_rate)
+    drawn = random_numbers(seeds, recipe.batch, len(data.points), len(density.outside))
     points, labels = data.points[labeled], data.classes[labeled]
-    noted, curve, snapshots = [], [], []
+    snapshots = []
 
-    for step in range(steps):
+    for step, (rows, other, noise, jitter) in zip(range(steps), drawn, strict=False):
         progress = step / steps
-        rows, other, noise, jitter = randomness(step)
         parts = {"labeled": points, "unlabeled": data.points[rows]}
         if generator is not None:
             with torch.no_grad():
@@ -204,19 +188,15 @@ def train(
         if loss.requires_grad:
             descend(classifier_adam, loss)
         if generator is not None:
-            fake = generator(noise[1])[0]
-            descend(
-                generator_adam,
-                generator_loss(classifier, fake, parts["unlabeled"], density, recipe, progress),
-            )
-        if (every and step % every == 0) or step == steps - 1:
-            noted.append(step + 1)
-            curve.append(accuracy(classifier, data))
-            if watch is not None:
-                snapshots.append(watch(step, classifier, parts.get("generated")))
-    return Trained(
-        recipe, classifier, generator, density, curve[-1], noted, torch.stack(curve), snapshots
-    )
+            fake, real = generator(noise[1])[0], parts["unlabeled"]
+            loss = generator_loss(classifier, fake, real, density, recipe, progress)
+            descend(generator_adam, loss)
+        if watch and ((every and step % every == 0) or step == steps - 1):
+            snapshots.append(watch(step, classifier, parts.get("generated")))
+    with torch.no_grad():
+        right = classifier(data.test_points)[0].argmax(-1) == data.test_classes
+    accuracy = right.float().mean(-1)
+    return Trained(recipe, classifier, generator, density, accuracy, snapshots)
 
 
 def train_gan(
@@ -227,10 +207,3 @@ def train_gan(
     recipe = dataclasses.replace(recipe, logits=1, labeled_start=1.0)
     unused = torch.zeros(len(seeds), 1, dtype=torch.long)
     return train(data, unused, recipe, steps, seeds, watch, every)
-
-
-@torch.no_grad()
-def accuracy(classifier: StackedMLP, data: PlaneData) -> Tensor:
-    """Share of test points (R,) whose larger logit is the right class."""
-    logits, _ = classifier(data.test_points)
-    return (logits.argmax(-1) == data.test_classes).float().mean(-1)

@@ -79,20 +79,14 @@ def buffers_kept(network: nn.Module) -> Iterator[None]:
 
 
 @torch.no_grad()
-def generated_batches(learner: Learner, seed: int = 0) -> Iterator[Tensor]:
+def generated_batches(learner: Learner) -> Iterator[Tensor]:
     """As many generated images as `real_batches` has real ones, made as in training."""
     device = learner.hardware.device
-    source = torch.Generator(device).manual_seed(seed)
+    source = torch.Generator(device).manual_seed(0)
     shape = (EVALUATION_BATCH, learner.generator.noise)
     with buffers_kept(learner.generator):
         for _ in range(STATISTICS_BATCHES):
-            noise = torch.randn(shape, generator=source, device=device)
-            yield learner.generated(noise)
-
-
-def labeled_batches(learner: Learner, data: PhotoSet) -> Iterator[Tensor]:
-    """All labeled images in one batch."""
-    yield learner.images(data.images[torch.from_numpy(data.rows("labeled"))])
+            yield learner.generated(torch.randn(shape, generator=source, device=device))
 
 
 def compare_statistics(learner: Learner, data: PhotoSet) -> pd.DataFrame:
@@ -106,10 +100,11 @@ def compare_statistics(learner: Learner, data: PhotoSet) -> pd.DataFrame:
     """
     model, truth = learner.classifier, data.labels("test")
     norms = [m for m in model.modules() if isinstance(m, (nn.BatchNorm2d, nn.SyncBatchNorm))]
+    labeled = learner.images(data.images[torch.from_numpy(data.rows("labeled"))])
     sources = {
         "running": contextlib.nullcontext(),
         "real": statistics_of(model, real_batches(learner, data)),
-        "labeled": statistics_of(model, labeled_batches(learner, data)),
+        "labeled": statistics_of(model, [labeled]),
         "generated": statistics_of(model, generated_batches(learner)),
     }
     rows, means = {}, {}
@@ -126,11 +121,8 @@ def compare_statistics(learner: Learner, data: PhotoSet) -> pd.DataFrame:
             "calibration error": calibration_error(p, truth),
         }
     table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("statistics")
-    real, generated = means["real"], means["generated"]
-    shares = {
-        name: np.median(list(map(_share, those, real, generated, spreads)))
-        for name, those in means.items()
-    }
+    ends = means["real"], means["generated"]
+    shares = {name: np.median(list(map(_share, of, *ends, spreads))) for name, of in means.items()}
     table.insert(0, "generated share", pd.Series(shares))
     return table
 

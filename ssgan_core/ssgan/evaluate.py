@@ -1,6 +1,7 @@
 """Judging a network: which weights, which batch-norm statistics, which images."""
 
 from collections.abc import Iterator
+from itertools import islice
 
 import numpy as np
 import torch
@@ -8,6 +9,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import update_bn
 
 from ssgan_core.photos.loader import Schedule
+from ssgan_core.photos.networks import draw
 from ssgan_core.photos.photoset import PhotoSet
 from ssgan_core.ssgan.step import Learner
 
@@ -31,7 +33,7 @@ def real_batches(learner: Learner, data: PhotoSet, reduction: int = 1) -> Iterat
     """A few large batches (B, 3, S, S) of unlabeled images, as the network takes them."""
     split = "unlabeled" if len(data.rows("unlabeled")) else "labeled"
     batches = Schedule(data.rows(split), EVALUATION_BATCH, shuffle=True, seed=0).epoch(0)
-    for rows, _ in zip(batches, range(STATISTICS_BATCHES), strict=False):
+    for rows in islice(batches, STATISTICS_BATCHES):
         yield learner.images(data.images[torch.from_numpy(rows)], reduction)
 
 
@@ -68,18 +70,10 @@ def accuracy(
     return float((predicted == data.labels(split)).mean())
 
 
-@torch.no_grad()
 def generate(learner: Learner, noise: Tensor) -> Tensor:
-    """Images (B, 3, S, S), uint8, on the CPU, that the generator makes of noise (B, z).
-
-    tanh's range [−1, 1] is shown as [0, 255].
-    """
-    learner.generator.eval()
+    """Images (B, 3, S, S), uint8, on the CPU, that the generator makes of noise (B, z)."""
     with learner.hardware.autocast():
-        images = learner.generator(noise.to(learner.hardware.device)).float()
-    learner.generator.train()
-    images = (images + 1) / 2
-    return images.clamp(0, 1).mul(255).round().to(torch.uint8).cpu().contiguous()
+        return draw(learner.generator, noise.to(learner.hardware.device)).contiguous()
 
 
 def variety(generated: Tensor, real: Tensor) -> float:

@@ -18,13 +18,7 @@ from ssgan_core.device import Hardware, captured, rank, share, world
 from ssgan_core.errors import InputError
 from ssgan_core.photos.loader import Schedule
 from ssgan_core.photos.photoset import PhotoSet
-from ssgan_core.ssgan.evaluate import (
-    accuracy,
-    evaluation_model,
-    generate,
-    probabilities,
-    variety,
-)
+from ssgan_core.ssgan.evaluate import accuracy, evaluation_model, generate, probabilities, variety
 from ssgan_core.ssgan.recipes import Recipe
 from ssgan_core.ssgan.step import Learner, make_learner, schedule, ssgan_step, supervised_step
 
@@ -76,11 +70,8 @@ def fit(
     Test images are looked at once, after all training and all selection. An image of generated
     samples goes to the folder `pictures` after each evaluation.
 
-    Raises
-    ------
-    InputError
-        A split is empty, the checkpoint is another training's, or the processes of `torchrun`
-        cannot share the batches evenly.
+    Raises InputError where a split is empty, the checkpoint is another training's, or the processes
+    of `torchrun` cannot share the batches evenly.
     """
     sizes = batch_sizes(recipe, data)
     loop.seed_step(seed, -1)
@@ -135,16 +126,13 @@ def fit(
                 write_png(make_grid(samples[number], nrow=10), str(file))
         return row
 
-    parts = {"classifier": learner.classifier, "generator": learner.generator, "ema": learner.ema,
-             "optimizer": learner.optimizer, "generator_optimizer": learner.generator_optimizer,
-             "best": best, "samples": samples}  # fmt: skip
-    ends = {"steps": steps, "max_minutes": max_minutes, "evaluations": evaluations, "seed": seed}
-    identity = recipe.settings | ends | {"name": recipe.name, "photos": data.split_checksum}
+    parts = loop.parts_of(learner) | {"best": best, "samples": samples}
+    identity = recipe.settings | {"name": recipe.name, "photos": data.split_checksum}
     identity |= {"size": size, "width": width, "generator_width": generator_width}
-    parts = {name: part for name, part in parts.items() if part is not None}
     history = loop.run(
-        parts, step, evaluate, identity, **ends, checkpoint=checkpoint, report=report
-    )
+        parts, step, evaluate, identity, steps=steps, max_minutes=max_minutes,
+        evaluations=evaluations, seed=seed, checkpoint=checkpoint, report=report,
+    )  # fmt: skip
     model = evaluation_model(learner, data)
     on_test = probabilities(learner, model, data, "test")
     test = {"last": float((on_test.argmax(1) == data.labels("test")).mean())}

@@ -161,21 +161,9 @@ EXPLICIT = replace(
     about="`feature-matching` with a logit of its own for generated images",
     explicit=True,
 )
-RECIPES = {
-    recipe.name: recipe
-    for recipe in (
-        ARTICLE,
-        SUPERVISED,
-        AUGMENTED,
-        SSGAN,
-        MINUS_GAN,
-        CONTRAST,
-        CONTRAST_MINUS_GAN,
-        EXPLICIT,
-        FEATURE_MATCHING,
-        COMPLEMENT,
-    )
-}
+OURS = (SSGAN, MINUS_GAN, CONTRAST, CONTRAST_MINUS_GAN)
+OTHERS = (EXPLICIT, FEATURE_MATCHING, COMPLEMENT)
+RECIPES = {recipe.name: recipe for recipe in (ARTICLE, SUPERVISED, AUGMENTED, *OURS, *OTHERS)}
 # What `ssgan` is without one of its parts; without the generator it is `ssgan-minus-gan`.
 WITHOUT = {
     "rotation": ("no rotation prediction", {"rotation": 0.0}),

@@ -9,6 +9,12 @@ from ssgan_core.photos.networks import LADDERS
 from ssgan_core.photos.photoset import ImageSettings
 from ssgan_core.ssgan.recipes import RECIPES, Recipe, find_recipe
 
+COMMON = {  # what both chapters do in a profile
+    "smoke": {"draws": 1, "size": 32, "width": 8, "pets": 200, "evaluations": 2},
+    "quick": {"draws": 3, "size": 32, "width": 16, "pets": 4000},
+    "full": {"draws": 3, "size": 128, "width": 64, "pets": 24000, "evaluations": 40},
+}
+
 
 class PhotoSettings(ImageSettings):
     """Parameters that the chapters on classifying photographs share."""
@@ -21,32 +27,14 @@ class PhotoSettings(ImageSettings):
     width: int = Field(None, ge=8, le=64, description="channels of the first stage; ResNet-18: 64")
     evaluations: int = Field(None, ge=1, description="evaluations on the validation images")
 
-    def options(self, recipe: Recipe, labels: int) -> dict[str, int]:
-        """Steps and widths of one training with so many labels."""
-        raise NotImplementedError
-
 
 class BaselineSettings(PhotoSettings):
     """Parameters of the supervised baseline."""
 
     PROFILES: ClassVar = {
-        "smoke": {"draws": 1, "size": 32, "width": 8, "pets": 200, "evaluations": 2, "epochs": 4},
-        "quick": {
-            "draws": 3,
-            "size": 32,
-            "width": 16,
-            "pets": 4000,
-            "evaluations": 10,
-            "epochs": 150,
-        },
-        "full": {
-            "draws": 3,
-            "size": 128,
-            "width": 64,
-            "pets": 24000,
-            "evaluations": 40,
-            "epochs": 200,
-        },
+        "smoke": COMMON["smoke"] | {"epochs": 4},
+        "quick": COMMON["quick"] | {"evaluations": 10, "epochs": 150},
+        "full": COMMON["full"] | {"epochs": 200},
     }
     recipe: str | None = Field(
         None, description="supervised or supervised-augmented; None: both, side by side"
@@ -54,8 +42,10 @@ class BaselineSettings(PhotoSettings):
     epochs: int = Field(None, ge=1, description="passes over the labeled images")
 
     def options(self, recipe: Recipe, labels: int) -> dict[str, int]:
+        """Steps, width and evaluations of one training with so many labels."""
         batch = min(recipe.labeled_batch or labels, labels)
-        return {"steps": self.epochs * math.ceil(labels / batch), "width": self.width}
+        steps = self.epochs * math.ceil(labels / batch)
+        return {"steps": steps, "width": self.width, "evaluations": self.evaluations}
 
 
 COMPARED = ("supervised", "article", "supervised-augmented", "ssgan-minus-gan", "ssgan")
@@ -65,13 +55,10 @@ class SSGANSettings(PhotoSettings):
     """Parameters of the semi-supervised GAN."""
 
     PROFILES: ClassVar = {
-        "smoke": {"draws": 1, "size": 32, "width": 8, "generator_width": 32, "pets": 200,
-                  "evaluations": 2, "steps": 4},
-        "quick": {"draws": 3, "size": 32, "width": 16, "generator_width": 128, "pets": 4000,
-                  "evaluations": 6, "steps": 200},
-        "full": {"draws": 3, "size": 128, "width": 64, "generator_width": 512, "pets": 24000,
-                 "evaluations": 40, "steps": 15000},
-    }  # fmt: skip
+        "smoke": COMMON["smoke"] | {"generator_width": 32, "steps": 4},
+        "quick": COMMON["quick"] | {"generator_width": 128, "evaluations": 6, "steps": 200},
+        "full": COMMON["full"] | {"generator_width": 512, "steps": 15000},
+    }
     recipe: str | None = Field(None, description="one recipe alone; None: those compared")
     size: Literal[tuple(LADDERS)] = Field(None, description="side of an image in pixels")
     generator_width: int = Field(None, ge=16, le=1024, description="generator's first channels")
@@ -85,5 +72,6 @@ class SSGANSettings(PhotoSettings):
         return list(RECIPES if self.profile == "full" else COMPARED)
 
     def options(self, recipe: Recipe, labels: int) -> dict[str, int]:
-        widths = {"width": self.width, "generator_width": self.generator_width}
-        return {"steps": self.steps} | widths
+        """Steps, widths and evaluations of one training."""
+        names = ("steps", "width", "generator_width", "evaluations")
+        return {name: getattr(self, name) for name in names}

@@ -11,7 +11,7 @@ from ssgan_core.photos.photoset import PhotoSet
 from ssgan_core.results import Run
 from ssgan_core.ssgan.fit import Fit, fit
 from ssgan_core.ssgan.recipes import ALL, Recipe, find_recipe
-from ssgan_core.ssgan.settings import PhotoSettings
+from ssgan_core.ssgan.settings import BaselineSettings, PhotoSettings, SSGANSettings
 
 TESTED = {"last epoch": "last", "best validation epoch": "best", "not averaged": "last_raw"}
 
@@ -38,7 +38,7 @@ def label_draws(
 
 def run_draws(
     name: str,
-    settings: PhotoSettings,
+    settings: BaselineSettings | SSGANSettings,
     draws: Sequence[PhotoSet],
     run: Run,
     report: Callable[[str], None],
@@ -48,17 +48,9 @@ def run_draws(
     for draw, data in enumerate(draws):
         labels = len(data.rows("labeled"))
         report(f"{name}, draw {draw + 1} of {len(draws)}: {labels} labels")
-        fits.append(
-            fit(
-                recipe,
-                data,
-                **settings.options(recipe, labels),
-                evaluations=settings.evaluations,
-                seed=settings.seed + draw,
-                checkpoint=run.checkpoint(f"{name}-{draw}.pt"),
-                report=report,
-            )
-        )
+        options = settings.options(recipe, labels) | {"seed": settings.seed + draw}
+        checkpoint = run.checkpoint(f"{name}-{draw}.pt")
+        fits.append(fit(recipe, data, **options, checkpoint=checkpoint, report=report))
     return fits
 
 

@@ -17,18 +17,17 @@ from ssgan_core.bench.digits import (
     speeds,
 )
 from ssgan_core.device import Hardware, descend
-from ssgan_core.digits.density import Density
 from ssgan_core.digits.images import draw_labeled, load_digits
 from ssgan_core.digits.networks import StackedLinear, digits_pair
-from ssgan_core.digits.settings import DigitsSettings
 from ssgan_core.digits.step import (
     Batch,
+    Density,
     Recipe,
     baseline_step,
     draw_batch,
     train_step,
 )
-from ssgan_core.digits.training import predict, spread_labels, train
+from ssgan_core.digits.training import DigitsSettings, predict, spread_labels, train
 from ssgan_core.errors import InputError
 
 PLAIN = Hardware(torch.device("cpu"), bf16=False)

@@ -4,14 +4,8 @@ import pytest
 import torch
 
 from ssgan_core.errors import InputError
-from ssgan_core.plane.points import (
-    RingSettings,
-    article_labels,
-    draw_labeled,
-    draw_many,
-    moons,
-    rings,
-)
+from ssgan_core.plane.points import article_labels, draw_labeled, draw_many, moons, rings
+from ssgan_core.plane.settings import RingSettings
 
 
 def test_rings_have_their_radii_and_a_test_cloud_of_their_own():

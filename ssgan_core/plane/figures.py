@@ -60,9 +60,9 @@ def draw_points(
 
 
 @torch.no_grad()
-def class_share(classifier, run: int, points: Tensor) -> np.ndarray:
+def class_share(classifier, run: int, points: Tensor) -> Tensor:
     """p(last class) of one run of a stack at points (N, 2)."""
-    return classifier(points)[0][run].softmax(-1)[:, -1].numpy()
+    return classifier(points)[0][run].softmax(-1)[:, -1]
 
 
 def snapshot(points: Tensor, run: int = 0) -> Callable:
@@ -73,7 +73,7 @@ def snapshot(points: Tensor, run: int = 0) -> Callable:
         return {
             "step": step + 1,
             "class": class_share(classifier, run, points),
-            "real": losses.log_z(classifier(points)[0][run]).sigmoid().numpy(),
+            "real": losses.log_z(classifier(points)[0][run]).sigmoid(),
             "generated": None if generated is None else generated[run].clone(),
         }
 

@@ -10,8 +10,8 @@ import torch
 from scipy import stats
 from torch import Tensor
 
+from ssgan_core.checkpoint import load_checkpoint, save_checkpoint
 from ssgan_core.errors import InputError
-from ssgan_core.paths import whole_file
 from ssgan_core.plane.points import PlaneData, draw_many
 from ssgan_core.plane.settings import Recipe
 from ssgan_core.plane.training import Density, Trained, train
@@ -41,10 +41,10 @@ def compare(
     frames = []
     for method, recipe in recipes.items():
         text = repr((data.checksum, recipe, dict(draws), steps, seed))
-        name = hashlib.sha256(text.encode()).hexdigest()[:16] + ".pkl"
+        name = hashlib.sha256(text.encode()).hexdigest()[:16] + ".pt"
         path = checkpoint(name) if checkpoint else None
-        if path is not None and path.exists():
-            frames.append(pd.read_pickle(path).assign(method=method))
+        if kept := load_checkpoint(path) if path else None:
+            frames.append(pd.DataFrame(kept).assign(method=method))
             continue
         trained = train(data, rows, recipe, steps, [seed + draw for _, draw in runs])
         frame = pd.DataFrame(runs, columns=["labels", "draw"])
@@ -52,8 +52,7 @@ def compare(
         frame["accuracy"] = trained.accuracy.tolist()
         frame["low"], frame["between"] = shares(trained, data)
         if path is not None:
-            with whole_file(path) as partial:
-                frame.to_pickle(partial)
+            save_checkpoint(path, frame.to_dict("list"))
         frames.append(frame)
         reached = int((frame.accuracy >= GOAL).sum())
         print(f"{method}: {reached} of {len(frame)} runs at {GOAL:.0%} or more")

@@ -166,12 +166,12 @@ def test_a_kill_while_a_result_is_written_is_survived(tmp_path, monkeypatch):
         files = lambda name: tmp_path / name  # noqa: E731
         return plane_experiment.compare(DATA, {"oracle": METHODS["oracle"]}, {1: 2}, 4, 0, files)
 
-    def killed(frame, path, **options):
+    def killed(state, path):
         Path(path).write_bytes(b"half")
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(pd.DataFrame, "to_pickle", killed)
+        patch.setattr(torch, "save", killed)
         with pytest.raises(KeyboardInterrupt):
             go()
     assert len(go()) == 2

@@ -1,5 +1,6 @@
 """Checkpoints: they survive a kill or a full disk, and hold tensors and plain values only."""
 
+import warnings
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ssgan_core.errors import InputError
+from ssgan_core.errors import InputError, explain
 from ssgan_core.paths import whole_file
 
 
@@ -17,11 +18,13 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
 
     Raises OSError where the disk is full.
     """
-    try:
-        with whole_file(path) as partial:
-            torch.save(state, partial)
-    except RuntimeError as error:  # torch's word for a write that failed
-        raise OSError(f"{path} could not be written: {error}") from error
+    with whole_file(path) as partial, partial.open("wb") as file:
+        try:
+            torch.save(state, file)
+        except RuntimeError as error:
+            if isinstance(error.__context__, OSError):  # torch buries what the system said
+                raise error.__context__ from None
+            raise
 
 
 def load_checkpoint(path: Path) -> dict[str, Any] | None:
@@ -30,12 +33,20 @@ def load_checkpoint(path: Path) -> dict[str, Any] | None:
     Networks and optimizers move what they load to where they are. Loaded with
     `weights_only=True`: a checkpoint cannot run code. Raises InputError for any other file.
     """
-    if not path.exists():
-        return None
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:
-        raise InputError(f"{path} is not a checkpoint of this package: {error}") from error
+        file = path.open("rb")
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {explain(error)}") from error
+    with file, warnings.catch_warnings(action="ignore"):
+        try:
+            state = torch.load(file, map_location="cpu", weights_only=True)
+        except Exception:  # torch has many, some of which advise to run the code in the file
+            state = None
+    if not isinstance(state, dict):
+        raise InputError(f"{path} is no checkpoint of this package, or not a whole one")
+    return state
 
 
 def resume_checkpoint(path: Path | None, identity: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -55,7 +66,10 @@ def resume_checkpoint(path: Path | None, identity: Mapping[str, Any]) -> dict[st
     if differ:
         here = ", ".join(f"{key} {identity[key]!r}" for key in differ)
         there = ", ".join(f"{key} {theirs.get(key)!r}" for key in differ)
-        raise InputError(f"{path} is a checkpoint of another training ({there}, not {here})")
+        raise InputError(
+            f"{path} is a checkpoint of another training ({there}, not {here}); "
+            "remove it, or give another folder"
+        )
     return saved
 
 

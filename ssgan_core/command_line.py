@@ -1,24 +1,29 @@
 """Commands whose options are the fields of a `Settings` class, checked like a chapter's."""
 
+import io
+import os
+import signal
 import sys
 from argparse import ArgumentParser, HelpFormatter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any, TypeVar, get_args
+from typing import Any, NoReturn, TypeVar
 
 from pydantic.fields import FieldInfo
 from pydantic_settings import CliSettingsSource, SettingsError
 
-from ssgan_core.errors import InputError
-from ssgan_core.settings import Settings
+from ssgan_core.errors import InputError, explain
+from ssgan_core.settings import Settings, takes_text
+from ssgan_core.signals import on_stop
 
+UNREAD = 128 + 13  # SIGPIPE's number
 Chosen = TypeVar("Chosen", bound=Settings)
 
 
 class _Options(CliSettingsSource):
     def prepare_field_value(self, name: str, field: FieldInfo, value: Any, *_: Any) -> Any:
         """A number where no text is taken and this is one; the library would make `true` a 1."""
-        if str in (field.annotation, *get_args(field.annotation)):
+        if takes_text(field):
             return value
         for convert in (int, float):
             with suppress(ValueError, TypeError):
@@ -63,16 +68,42 @@ def _add(parser: ArgumentParser, *names: str, **given: Any) -> None:
     parser.add_argument(*names, **given)
 
 
-def run_command(call: Callable[[], object]) -> int:
-    """A command's exit status: 0 done, 1 failed, 2 for bad input, 130 stopped by Ctrl-C."""
+def run_command(call: Callable[[], int | None]) -> int:
+    """A command's exit status: what `call` gives, or 0; 1 failed, 2 for bad input.
+
+    Stopped by a signal, 128 and its number: 130 for Ctrl-C. Where nobody reads what is said, the
+    command ends without a word, with the status of a program that the system has ended so. What
+    a stream has no letter for is said as an escape.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
-        call()
-    except (InputError, FloatingPointError, OSError) as error:  # OSError: a full disk, say
+        with on_stop(_interrupt):
+            status = call() or 0
+    except KeyboardInterrupt as stop:
+        status = 128 + signal.Signals[stop.args[0] if stop.args else "SIGINT"]
+    except BrokenPipeError:
+        status = UNREAD
+    except (InputError, FloatingPointError) as error:
         print(f"error: {error}", file=sys.stderr)
-        return 2 if isinstance(error, InputError) else 1
-    except KeyboardInterrupt:
-        return 130
-    return 0
+        status = 2 if isinstance(error, InputError) else 1
+    except OSError as error:  # a full disk, say
+        place = f"{error.filename}: " if error.filename else ""
+        print(f"error: {place}{explain(error)}", file=sys.stderr)
+        status = 1
+    except SystemExit as end:  # of argparse
+        status = end.code or 0
+    try:
+        print(end="", flush=True)
+    except OSError as error:  # Python would try again at its end, and complain
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = status or (UNREAD if isinstance(error, BrokenPipeError) else 1)
+    return status
+
+
+def _interrupt(name: str) -> NoReturn:
+    raise KeyboardInterrupt(name)
 
 
 def tell(line: str) -> None:

@@ -5,8 +5,6 @@ It knows no problem. A problem gives it `parts` (all that a checkpoint holds), `
 """
 
 import contextlib
-import signal
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -21,8 +19,10 @@ from tqdm import tqdm
 from ssgan_core.checkpoint import resume_checkpoint, save_checkpoint
 from ssgan_core.device import average, broadcast, own_random_numbers, rank
 from ssgan_core.errors import InputError
+from ssgan_core.signals import on_stop
 
 SAVE_SECONDS = 120.0  # between two checkpoints
+LONG = 1e9  # seconds, the most that a line of progress speaks of
 SPREAD = 0x9E3779B1  # odd, near 2³² divided by the golden ratio: multiples spread evenly (Knuth)
 
 
@@ -68,16 +68,16 @@ def run(
     Training ends after `steps` or after `max_minutes`, whichever comes first; `progress` goes from
     0 to 1 along that one. `evaluations` is their number, evenly spread, or the progress at which
     each takes place. Checkpoints are written after each evaluation, every two minutes and at
-    Ctrl-C. `identity` holds plain values that, with those above, say which training this is; its
-    `name` is for messages.
+    Ctrl-C, SIGTERM or SIGHUP. `identity` holds plain values that, with those above, say which
+    training this is; its `name` is for messages.
 
     Every random number of a step depends on the seed and the step alone, so a training that goes
     on from its checkpoint computes, on a CPU and with `steps` alone, exactly what it would have
     computed uninterrupted. PyTorch's generators are afterwards as they were before.
 
-    Raises InputError for neither steps nor minutes, or the checkpoint of another training;
-    FloatingPointError where a term is no longer a number, and the last checkpoint is kept;
-    KeyboardInterrupt after Ctrl-C, once the step is done and everything saved.
+    Raises InputError for neither steps nor minutes, or a checkpoint of another training or of other
+    code; FloatingPointError where a term is no longer a number, and the last checkpoint is kept;
+    KeyboardInterrupt after such a signal, which it names, once the step is done and all is saved.
     """
     if not steps and not max_minutes:
         raise InputError("neither steps nor max_minutes says when training ends; give one")
@@ -89,7 +89,15 @@ def run(
     so_far = Kept(step=0, seconds=0.0, evaluated=0, sums={}, rows=[])
     parts = {**parts, "loop": so_far}
     if saved := resume_checkpoint(checkpoint, identity):
-        _load(parts, saved)
+        try:
+            _load(parts, saved)
+        except torch.OutOfMemoryError:
+            raise
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+            raise InputError(
+                f"{checkpoint} was written by another version of the package and does not fit "
+                "this one; remove it, or give another folder"
+            ) from error
     started, last_saved = time.perf_counter() - so_far["seconds"], time.perf_counter()
 
     def progress() -> float:
@@ -98,6 +106,7 @@ def run(
 
     if saved and progress() < 1:
         report(f"{name}: goes on from step {so_far['step']:,}")
+    asked = False
     with own_random_numbers(), graceful_stop() as stop:
         while progress() < 1 or so_far["evaluated"] < len(evaluations):
             seed_step(seed, so_far["step"])
@@ -107,7 +116,7 @@ def run(
             so_far["step"] += 1
             now = time.perf_counter()
             so_far["seconds"], late, asked = broadcast(
-                now - started, now - last_saved > SAVE_SECONDS, stop.is_set()
+                now - started, now - last_saved > SAVE_SECONDS, bool(stop)
             )
             done = progress()
             due = sum(at <= done + 1e-9 for at in evaluations)
@@ -125,9 +134,11 @@ def run(
             last_saved = time.perf_counter()
             report(_status(name, so_far, steps, progress()))
             if asked:
-                where = f"saved in {checkpoint}; the same command goes on from there"
-                report(f"{name}: stopped, {where if checkpoint else 'nothing saved'}")
-                raise KeyboardInterrupt
+                break
+        if asked or stop:  # also by a signal that came with the last evaluation
+            where = f"saved in {checkpoint}; the same command goes on from there"
+            report(f"{name}: stopped, {where if checkpoint else 'nothing saved'}")
+            raise KeyboardInterrupt(*stop)
     return pd.DataFrame(so_far["rows"])
 
 
@@ -155,8 +166,8 @@ def _status(title: str, so_far: Mapping[str, Any], steps: int | None, progress: 
     """Progress in a line: step, time, and the numbers of the last evaluation."""
     total = f"/{steps:,}" if steps else ""
     words = [f"step {so_far['step']:,}{total}", f"{so_far['seconds']:.0f} s"]
-    if progress < 1:
-        left = so_far["seconds"] * (1 - progress) / progress
+    if 0 < progress < 1:
+        left = min(so_far["seconds"] * (1 - progress) / progress, LONG)
         words.append(f"{tqdm.format_interval(left)} to go")
     if so_far["rows"]:
         last, untold = so_far["rows"][-1], ("step", "seconds", "epoch")
@@ -165,27 +176,20 @@ def _status(title: str, so_far: Mapping[str, Any], steps: int | None, progress: 
 
 
 @contextlib.contextmanager
-def graceful_stop() -> Iterator[threading.Event]:
-    """Turn the first Ctrl-C (or SIGTERM) into a request; a second one interrupts at once.
+def graceful_stop() -> Iterator[list[str]]:
+    """Turn the first Ctrl-C, SIGTERM or SIGHUP into a request; a second one interrupts at once.
 
-    Signals reach the main thread alone: in another thread nothing changes.
+    The request is that signal's name in the list.
     """
-    stop = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield stop
-        return
+    asked: list[str] = []
 
-    def ask(number: int, frame: object) -> None:
-        if stop.is_set():
-            raise KeyboardInterrupt
-        stop.set()
+    def ask(name: str) -> None:
+        if asked:
+            raise KeyboardInterrupt(name)
+        asked.append(name)
 
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    with on_stop(ask):
+        yield asked
 
 
 def seed_step(seed: int, step: int) -> None:

@@ -2,8 +2,12 @@
 
 import contextlib
 import os
+import platform
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
+
+from ssgan_core.errors import explain
 
 
 def project_root() -> Path:
@@ -25,11 +29,54 @@ def resolve_path(path: str | os.PathLike) -> Path:
 
 
 @contextlib.contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
-    """Another path, to write to, which becomes `path` at the end: all of it, or nothing changes."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
+def beside(path: Path) -> Iterator[Path]:
+    """A hidden path beside `path`, for a file or a folder in the making.
+
+    What is there at the end is removed, and so is now what killed processes of this host left.
+    """
+    prefix = f".{path.name}.{platform.node()}."
+    if path.parent.is_dir():
+        for other in path.parent.iterdir():
+            number = other.name.removeprefix(prefix)
+            if other.name != number and number.isdecimal() and not _works(int(number)):
+                with contextlib.suppress(OSError):  # another user's
+                    _remove(other)
+    partial = path.with_name(f"{prefix}{os.getpid()}")
     try:
         yield partial
-        os.replace(partial, path)
     finally:
-        partial.unlink(missing_ok=True)
+        _remove(partial)
+
+
+@contextlib.contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """Another path, to write to, which becomes `path` at the end: all of it, or nothing changes.
+
+    Raises OSError, which names `path` and says what is kept, where it cannot be written.
+    """
+    try:
+        with beside(path) as partial:
+            yield partial
+            os.replace(partial, path)
+    except OSError as error:
+        kept = "; the file from before is kept" if path.is_file() else ""
+        raise OSError(error.errno, explain(error) + kept, str(path)) from error
+
+
+def _works(process: int) -> bool:
+    """Whether another process of this host has this number."""
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:  # another user's
+        return True
+    return process != os.getpid()
+
+
+def _remove(path: Path) -> None:
+    """Remove a file or a folder; it may be gone."""
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)

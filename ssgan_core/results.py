@@ -8,8 +8,10 @@ import ast
 import dataclasses
 import hashlib
 import json
+import os
 import platform
 import re
+import reprlib
 import shutil
 import subprocess
 import time
@@ -23,13 +25,16 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 import torch
+from filelock import FileLock, Timeout
 from scipy import stats
 
-from ssgan_core.errors import InputError
+from ssgan_core.device import broadcast, rank
+from ssgan_core.errors import InputError, explain
 from ssgan_core.paths import project_root, whole_file
 from ssgan_core.settings import Settings
 
 PACKAGES = ("torch", "torchvision", "nvidia-dali-cuda120", "numpy", "scikit-learn")
+LOCK = ".lock"  # in a run's folder while a process is at work there
 ACCURACIES = {"test accuracy": "last", "linear probe": "probe"}
 
 
@@ -39,7 +44,8 @@ class Run:
 
     The folder's name depends only on the settings and the data, so the same command finds its
     own checkpoints again after it was killed. Checkpoints written by other code of its room, or of
-    what that imports, are not found, and `finish` removes them all.
+    what that imports, are not found, and `finish` removes them all. `recorded` says in a line what
+    the folder holds already of this very run, where a person has named it.
     """
 
     chapter: str
@@ -49,6 +55,8 @@ class Run:
     resumed: bool
     started: float
     origin: dict[str, Any]
+    recorded: str | None = None
+    lock: FileLock | None = None
 
     @classmethod
     def open(
@@ -61,23 +69,54 @@ class Run:
     ) -> Self:
         """Open (or reopen) the run folder `runs/<chapter>/<profile>-<key>` below `root`.
 
-        `folder` names another one.
+        `folder` names another one, in which no run follows another: what is recorded there stays.
 
-        `data` says what the run reads: at least its `name` and its `checksum`. InputError where
-        the folder cannot be made.
+        `data` says what the run reads: at least its `name` and its `checksum`, and where labels
+        were chosen their `labels_checksum`. InputError where the folder cannot be written, another
+        process is at work there, or holds the record of another run.
         """
-        text = json.dumps([settings.model_dump(), data["checksum"]], sort_keys=True)
+        text = json.dumps([settings.choices, _checksums(data)], sort_keys=True)
         key = hashlib.sha256(text.encode()).hexdigest()[:8]
         root = root or project_root() / "runs"
-        folder = folder or root / chapter / f"{settings.profile}-{key}"
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise InputError(f"the folder {folder} cannot be made: {error.strerror}") from error
+        place = folder or root / chapter / f"{settings.profile}-{key}"
         started = time.perf_counter()
-        run = cls(chapter, settings, dict(data), folder, False, started, provenance())
-        run.resumed = any(run._checkpoints.glob("*"))
+        run = cls(chapter, settings, dict(data), place, False, started, provenance())
+        if folder:
+            run.recorded = run._recorded()
+        if not run.recorded:
+            run.lock = claim(place)
+        run.resumed = any(run._checkpoints.glob("[!.]*"))
         return run
+
+    def _recorded(self) -> str | None:
+        """What the folder's `metrics.json` says of this run; None where there is none.
+
+        Raises InputError where it is that of another run.
+        """
+        path = self.folder / "metrics.json"
+        here = {"chapter": self.chapter} | self.settings.choices | _checksums(self.data)
+        try:
+            found = json.loads(path.read_text(encoding="utf-8"))
+            there = {"chapter": found["chapter"]} | found["settings"] | _checksums(found["data"])
+            differ = [name for name, value in here.items() if there.get(name) != value]
+            values = {} if differ else found["values"]
+            told = ", ".join(f"{name} {format_ci(runs['last'])}" for name, runs in values.items())
+            finished = found["finished"]
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise InputError(
+                f"{path} cannot be read as a record ({type(error).__name__}: {error}); "
+                "give another --out, or remove the folder"
+            ) from error
+        if differ:
+            theirs = ", ".join(f"{name} {reprlib.repr(there.get(name))}" for name in differ)
+            ours = ", ".join(f"{name} {reprlib.repr(here[name])}" for name in differ)
+            raise InputError(
+                f"{self.folder} holds another run, finished {finished} ({theirs}, not {ours}); "
+                "give another --out, or remove the folder"
+            )
+        return f"already done, finished {finished}: test accuracy {told}; {path}"
 
     @property
     def _checkpoints(self) -> Path:
@@ -110,7 +149,41 @@ class Run:
         }
         write_json(self.folder / "metrics.json", metrics)
         shutil.rmtree(self.folder / "checkpoints", ignore_errors=True)
+        if self.lock:
+            # Removed while it is held: who has opened it meanwhile will see that it is gone.
+            Path(self.lock.lock_file).unlink(missing_ok=True)
+            self.lock.release(force=True)
         return metrics
+
+
+def claim(folder: Path) -> FileLock | None:
+    """Make a folder and keep other processes out until this one ends, or `Run.finish` lets go.
+
+    Of processes that train together the first does so, and speaks for all. InputError where the
+    folder cannot be written or another process is at work there.
+    """
+    lock, refused = None, ""
+    if rank() == 0:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(folder / LOCK, is_singleton=True, thread_local=False)
+            lock.acquire(blocking=False)
+            about = f"{os.getpid()}\n{platform.node()}\n"
+            Path(lock.lock_file).write_text(about, encoding="utf-8")
+        except Timeout:
+            process, host = [*(folder / LOCK).read_text("utf-8").split(), "?", "?"][:2]
+            refused = f"process {process} on {host} is at work in {folder}; "
+            refused += "wait for its end, or end it"
+        except OSError as error:
+            refused = f"the folder {folder} cannot be written: {explain(error)}"
+    if broadcast(bool(refused))[0]:
+        raise InputError(refused) if refused else SystemExit(2)
+    return lock
+
+
+def _checksums(data: Mapping[str, Any]) -> dict[str, Any]:
+    """What of a run's data decides what it computes."""
+    return {name: data.get(name) for name in ("checksum", "labels_checksum")}
 
 
 def provenance() -> dict[str, Any]:
@@ -128,7 +201,8 @@ def write_json(path: Path, content: Any) -> None:
     """Write JSON so that the file is either the old one or the whole new one."""
     text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
     with whole_file(path) as partial:
-        partial.write_text(text + "\n", encoding="utf-8")
+        # A name that is no UTF-8 holds surrogates; their escapes are JSON's own.
+        partial.write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
 
 
 @cache
@@ -345,7 +419,8 @@ def _git_commit() -> str:
         ).stdout.strip()
 
     try:
-        changes = git("status", "-s", "--", ".", ":!book/recorded")  # may be where this is written
+        # `book/recorded` may be where this is written; new modules count in `source`.
+        changes = git("status", "-s", "--untracked-files=no", "--", ".", ":!book/recorded")
         return git("rev-parse", "--short=12", "HEAD") + ("+changes" if changes else "")
     except (OSError, subprocess.CalledProcessError):
         return "unknown"

@@ -2,15 +2,23 @@
 
 import ast
 import difflib
-import hashlib
-import json
 import os
-from typing import Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic.fields import FieldInfo
 
 from ssgan_core.errors import InputError
+
+
+def _filled(text: str) -> str:
+    if not text:
+        raise ValueError("empty")
+    return text
+
+
+Folder = Annotated[str, AfterValidator(_filled)]  # a min_length refuses names that are no UTF-8
 
 
 class Settings(BaseModel):
@@ -18,12 +26,16 @@ class Settings(BaseModel):
 
     A subclass declares one field per parameter, with its range and a description, and
     `PROFILES`: the value that each profile gives to a parameter left at `None`.
-    `ENVIRONMENT` names the variables that serve where a folder is not given.
+    `ENVIRONMENT` names the variables that serve where a folder is not given. `PLACES` are the
+    parameters that only say where something lies.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, protected_namespaces=())
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, allow_inf_nan=False, protected_namespaces=()
+    )
     PROFILES: ClassVar[dict[str, dict[str, Any]]] = {"smoke": {}, "quick": {}, "full": {}}
     ENVIRONMENT: ClassVar[dict[str, str]] = {"photos": "SSGAN_PHOTOS", "mnist": "SSGAN_MNIST"}
+    PLACES: ClassVar = ("photos", "mnist", "labeled_set", "out")
 
     profile: Literal["smoke", "quick", "full"] = Field(
         "quick", description="smoke tests the plumbing, quick suits a laptop, full wants a GPU"
@@ -51,6 +63,9 @@ class Settings(BaseModel):
         folders = {name: os.environ.get(variable) for name, variable in cls.ENVIRONMENT.items()}
         given = {name: value for name, value in folders.items() if value and name in fields}
         given |= {name: value for name, value in parameters.items() if value is not None}
+        for name, value in given.items():
+            if type(value) is int and takes_text(fields[name]):  # papermill's `-p photos 2024`
+                given[name] = str(value)
         try:
             return cls(**cls.defaults(str(given.get("profile", "quick")), given) | given)
         except ValidationError as error:
@@ -68,10 +83,9 @@ class Settings(BaseModel):
         return cls.resolve(**{name: namespace[name] for name in names if name in namespace})
 
     @property
-    def key(self) -> str:
-        """Short fingerprint of all values."""
-        text = json.dumps(self.model_dump(), sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:8]
+    def choices(self) -> dict[str, Any]:
+        """All values but places: with what lies there, they decide what a run computes."""
+        return self.model_dump(exclude=set(self.PLACES))
 
     def table(self) -> pd.DataFrame:
         """One row a parameter: its value in this run and its meaning."""
@@ -84,6 +98,11 @@ class Settings(BaseModel):
         return self.table().to_html(na_rep="–", classes="settings")
 
 
+def takes_text(field: FieldInfo) -> bool:
+    """Whether a parameter is text, or None."""
+    return str in (field.annotation, *get_args(field.annotation))
+
+
 def _explain(cls: type[Settings], item: dict[str, Any]) -> str:
     name, found = item["loc"][0], item["input"]
     kind, accepted = type(found).__name__, _accepted(cls, name)
@@ -92,7 +111,7 @@ def _explain(cls: type[Settings], item: dict[str, Any]) -> str:
 
 def _accepted(cls: type[Settings], name: str) -> str:
     """What a field accepts, in words, read from its JSON schema."""
-    words = {"integer": "a whole number", "number": "a number", "string": "text",
+    words = {"integer": "a whole number", "number": "a finite number", "string": "text",
              "boolean": "True or False", "array": "a list", "null": "None"}  # fmt: skip
     schema = cls.model_json_schema()["properties"][name]
     parts = []

@@ -19,12 +19,13 @@ from ssgan_core.errors import InputError
 from ssgan_core.photos.networks import LADDERS
 from ssgan_core.photos.photoset import load_photos
 from ssgan_core.predict import save_model
-from ssgan_core.results import Run, write_json
+from ssgan_core.results import Run, claim, write_json
+from ssgan_core.settings import Folder
 from ssgan_core.ssgan.analysis import linear_probe
 from ssgan_core.ssgan.fit import SAMPLE_FILE, Fit, fit
 from ssgan_core.ssgan.recipes import ALL, Recipe, find_recipe
 from ssgan_core.ssgan.settings import PhotoSettings, SSGANSettings
-from ssgan_core.ssgan.study import label_draws
+from ssgan_core.ssgan.study import data_summary, label_draws
 
 
 class TrainSettings(PhotoSettings):
@@ -45,9 +46,9 @@ class TrainSettings(PhotoSettings):
         None, gt=0, description="training time; the learning rate is 0 when it is over"
     )
     unlabeled_batch: int | None = Field(
-        None, ge=1, description="unlabeled photos in a step; None: the recipe's"
+        None, ge=2, description="unlabeled photos in a step; None: the recipe's"
     )
-    out: str = Field("runs/train", min_length=1, description="folder for all results")
+    out: Folder = Field("runs/train", description="folder for all results")
 
     @property
     def chosen(self) -> Recipe:
@@ -76,13 +77,18 @@ class TrainSettings(PhotoSettings):
         return {"steps": steps, "max_minutes": self.max_minutes}
 
 
-def train(settings: TrainSettings) -> Fit:
-    """Run a training, or go on with one, and write its folder."""
+def train(settings: TrainSettings) -> Fit | None:
+    """Run a training, or go on with one, and write its folder; None where that is done already."""
     recipe, folder = settings.chosen, Path(settings.out).expanduser().resolve()
     report = tell if rank() == 0 else lambda line: None
+    # Before minutes of decoding; `Run.open` takes it over.
+    _claimed = None if (folder / "metrics.json").exists() else claim(folder)
     photos = load_photos(settings, report)
     (data,) = label_draws(settings, photos, report)
-    run = Run.open("train", settings, photos.summary, folder=folder)
+    run = Run.open("train", settings, data_summary([data]), folder=folder)
+    if run.recorded:
+        report(run.recorded)
+        return None
     checkpoint = folder / "checkpoint.pt"
     run.resumed = checkpoint.exists()
     done = fit(

@@ -16,27 +16,31 @@ from ssgan_core.digits.images import draw_labeled, load_digits
 from ssgan_core.digits.step import BASELINE_STEPS, Recipe
 from ssgan_core.digits.training import DigitsTraining, train
 from ssgan_core.results import Run, write_json
+from ssgan_core.settings import Folder
 
 
 class TrainDigitsSettings(DigitsTraining):
     """Train a GAN on a few labeled digits, and the same network on the labels alone."""
 
-    out: str = Field("runs/train-digits", min_length=1, description="folder for all results")
+    out: Folder = Field("runs/train-digits", description="folder for all results")
 
 
-def train_digits(settings: TrainDigitsSettings) -> dict[str, dict[str, list[float]]]:
-    """Run the trainings, or go on with them, and write their folder; test accuracy by method."""
+def train_digits(settings: TrainDigitsSettings) -> None:
+    """Run the trainings, or go on with them, and write their folder, unless that is done."""
     digits = load_digits(settings.mnist)
     folder = Path(settings.out).expanduser().resolve()
     data = {"name": digits.name, "checksum": digits.checksum}
     run = Run.open("train_digits", settings, data, folder=folder)
+    if run.recorded:
+        tell(run.recorded)
+        return
     seeds = range(settings.seed, settings.seed + settings.draws)
     rows = torch.stack([draw_labeled(digits.labels, settings.labels, s) for s in seeds])
     gan = Recipe(settings.generator, settings.steps, settings.batch, settings.learning_rate)
     alone = replace(gan, method="supervised", steps=min(gan.steps, BASELINE_STEPS))
     values, history = {}, {}
     for recipe in (gan, alone):
-        path = run.checkpoint(f"{settings.key}-{recipe.method}.pt")
+        path = run.checkpoint(f"{recipe.method}.pt")
         done = train(digits, rows, recipe, settings.seed, path, evaluations=20, report=tell)
         minutes = done.history.seconds.iloc[-1] / 60 / settings.draws
         values[recipe.method] = {
@@ -50,7 +54,6 @@ def train_digits(settings: TrainDigitsSettings) -> dict[str, dict[str, list[floa
     run.finish(values)
     for method, accuracies in values.items():
         tell(f"{method}: test accuracy {', '.join(f'{a:.2%}' for a in accuracies['last'])}")
-    return values
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -2,8 +2,12 @@
 
 import json
 import os
+import pickle
 import shlex
+import shutil
 import signal
+import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -13,17 +17,18 @@ from ssgan_core.photos.files import scan
 from ssgan_core.photos.labels import draw_labeled
 from ssgan_core.photos.photoset import load_photos
 from ssgan_core.photos.splits import split_photos
-from ssgan_core.predict import load_model
+from ssgan_core.predict import KIND, load_model
 from ssgan_core.predict import main as predict
 from ssgan_core.results import Run
 from ssgan_core.ssgan import fit as fit_module
 from ssgan_core.ssgan import study as experiment
 from ssgan_core.ssgan.recipes import find_recipe
 from ssgan_core.ssgan.settings import SSGANSettings
-from ssgan_core.ssgan.study import label_draws
+from ssgan_core.ssgan.study import data_summary, label_draws
 from ssgan_core.train import TrainSettings
 from ssgan_core.train import main as train
 
+JPEG = bytes.fromhex("ffd8ffe000104a46494600010100000100010000")
 TINY = shlex.split(
     "--profile smoke --size 32 --width 8 --generator-width 16 --labels 10 --evaluations 2"
 )
@@ -82,16 +87,65 @@ def test_an_unreadable_photo_is_named_and_the_others_are_predicted(trained, pets
     assert f"{broken} is not a JPEG" in err and "none.jpg cannot be read: No such file" in err
 
 
-@pytest.mark.parametrize("content", [b"text", None, {"kind": "another"}], ids=str)
-def test_a_file_that_is_no_model_is_refused(content, tmp_path, capsys):
+def test_a_folder_is_all_its_photos(trained, pets, tmp_path, capsys):
+    """Those of folders below too; what is broken or no JPEG is named and hides no other."""
+    cat, dog = (next((pets / name).glob("*.jpg")) for name in ("cat", "dog"))
+    (tmp_path / "deep" / "er").mkdir(parents=True)
+    for copy in ("b.JPG", "deep/er/c.jpeg", ".hidden.jpg"):
+        shutil.copy(dog, tmp_path / copy)
+    (tmp_path / "a.jpg").write_bytes(b"\x89PNG\r\n\x1a\n")
+    for other in ("d.png", "e.csv"):
+        (tmp_path / other).write_text("")
+    model = str(trained / "model.pt")
+    (tmp_path / "empty").mkdir()
+    assert predict([model, str(tmp_path / "empty"), str(tmp_path), str(cat)]) == 1
+    out, err = capsys.readouterr()
+    photos = [tmp_path / "b.JPG", tmp_path / "deep/er/c.jpeg", cat]
+    assert [line.split(": ")[0] for line in out.splitlines()] == [str(path) for path in photos]
+    assert err.splitlines() == [
+        f"error: {tmp_path}/empty holds no file .jpg or .jpeg",
+        f"{tmp_path}: left out, not JPEG: 2 (d.png, e.csv)",
+        f"error: {tmp_path}/a.jpg is a PNG file, not a JPEG",
+    ]
+    assert predict([model, str(tmp_path / "deep")]) == 0
+
+
+def test_a_reader_that_leaves_is_no_fault_of_the_photos(trained, pets, monkeypatch, capsys):
+    reader, writer = os.pipe()
+    os.close(reader)
+    with open(writer, "w") as stdout, monkeypatch.context() as patch:
+        patch.setattr(sys, "stdout", stdout)
+        assert predict([str(trained / "model.pt"), str(pets / "cat")]) == 141
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"text",
+        b"",
+        pickle.dumps(torch.nn.Linear(1, 1)),
+        JPEG,
+        None,
+        {"kind": "another"},
+        {"kind": KIND},
+        {"kind": KIND, "network": {"magic": 1}},
+        "folder",
+    ],
+    ids=lambda content: repr(content)[:30],
+)
+def test_a_file_that_is_no_model_is_refused_in_one_line_of_ours(content, tmp_path, capsys):
     path = tmp_path / "model.pt"
     if isinstance(content, bytes):
         path.write_bytes(content)
+    elif content == "folder":
+        path.mkdir()
     elif content:
         torch.save(content, path)
     assert predict([str(path), "photo.jpg"]) == 2
     out, err = capsys.readouterr()
     assert not out and len(err.splitlines()) == 1 and str(path) in err
+    assert len(err) < len(str(path)) + 80 and "weights_only" not in err
 
 
 @pytest.mark.parametrize(
@@ -101,7 +155,9 @@ def test_a_file_that_is_no_model_is_refused(content, tmp_path, capsys):
         (["--width", "7"], "'width' is 7 (int); accepted: a whole number ≥ 8 and ≤ 64"),
         (["--size", "48"], "'size' is 48 (int); accepted: 32, 64, 128, 224"),
         (["--recipe", "magic"], "'recipe' is 'magic' (str); accepted: article, supervised"),
-        (["--max-minutes", "soon"], "'max_minutes' is 'soon' (str); accepted: a number > 0"),
+        (["--max-minutes", "inf"], "'max_minutes' is inf (float); accepted: a finite number > 0"),
+        (["--unlabeled-batch", "1"], "'unlabeled_batch' is 1 (int); accepted: a whole number ≥ 2"),
+        (["--max-minutes", "soon"], "'max_minutes' is 'soon' (str); accepted: a finite number > 0"),
         (["--photos", "nowhere"], "nowhere' does not exist"),
         (
             ["--recipe", "supervised", "--unlabeled-batch", "8"],
@@ -117,19 +173,19 @@ def test_bad_arguments_are_one_error(arguments, message, tmp_path, capsys):
 
 
 def test_a_stopped_training_goes_on_to_the_same_model(trained, pets, tmp_path, capsys, monkeypatch):
-    """Ctrl-C in the second step saves and says so; the same command then ends where it would."""
+    """SIGTERM in the first step saves and says so; the same command then ends where it would."""
     command = [*TINY, "--photos", str(pets), "--steps", "4", "--out", str(tmp_path)]
     step, calls = fit_module.ssgan_step, []
 
     def interrupted(*arguments):
         calls.append(1)
         if len(calls) == 1:
-            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), signal.SIGTERM)
         return step(*arguments)
 
     with monkeypatch.context() as patch:
         patch.setattr(fit_module, "ssgan_step", interrupted)
-        assert train(command) == 130
+        assert train(command) == 143
     assert len(calls) == 1
     assert "stopped, saved in" in capsys.readouterr().out
     assert train([*command[:-4], "--steps", "5", "--out", str(tmp_path)]) == 2
@@ -143,6 +199,69 @@ def test_a_stopped_training_goes_on_to_the_same_model(trained, pets, tmp_path, c
     whole, resumed = (load_model(f / "model.pt").network for f in (trained, tmp_path))
     for name, value in whole.state_dict().items():
         assert torch.equal(value, resumed.state_dict()[name]), name
+
+
+def contents(folder):
+    """The files below a folder, with the moments at which they were written."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in files}
+
+
+def test_a_finished_folder_is_left_as_it_is(trained, pets, capsys):
+    before, command = contents(trained), [*TINY, "--photos", str(pets), "--out", str(trained)]
+    assert train([*command, "--steps", "4"]) == 0
+    (told,) = [line for line in capsys.readouterr().out.splitlines() if "already" in line]
+    metrics = json.loads((trained / "metrics.json").read_text())
+    accuracy = f"ssgan {100 * metrics['values']['ssgan']['last'][0]:.1f} %"
+    assert told.startswith(
+        f"already done, finished {metrics['finished']}: test accuracy {accuracy}"
+    )
+    for change, words in (
+        (["--steps", "5"], "(steps 4, not steps 5)"),
+        (["--steps", "4", "--recipe", "supervised"], "(recipe 'ssgan', not recipe 'supervised')"),
+        (["--steps", "4", "--labels", "12"], "labels 10"),
+    ):
+        assert train([*command, *change]) == 2
+        _, err = capsys.readouterr()
+        assert words in err and "give another --out, or remove the folder" in err
+        assert len(err.splitlines()) == 1
+    assert contents(trained) == before
+
+
+def test_folders_may_have_names_that_are_no_utf8(trained, pets, tmp_path, capsys):
+    place = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xe9"))
+    shutil.copytree(pets, place / "pets")
+    out = place / "out"
+    command = [*TINY, "--photos", str(place / "pets"), "--steps", "4", "--out", str(out)]
+    assert train(command) == 0
+    settings = json.loads((out / "metrics.json").read_text("utf-8"))["settings"]
+    assert settings["photos"] == str(place / "pets") and settings["out"] == str(out)
+    one, two = (load_model(f / "model.pt").network.state_dict() for f in (trained, out))
+    assert all(torch.equal(value, two[name]) for name, value in one.items())
+    capsys.readouterr()
+    assert predict([str(out / "model.pt"), str(place / "pets/cat")]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 40
+
+
+def test_the_labels_of_a_csv_are_part_of_the_record(pets, tmp_path, monkeypatch):
+    """Edited, the file of one name is other labels; its path may be written as one likes."""
+    monkeypatch.chdir(tmp_path)
+    photos = split_photos(scan(pets))
+    chosen, mine = draw_labeled(photos, 10, seed=7), tmp_path / "my.csv"
+
+    def recorded(path):
+        settings = TrainSettings.resolve(
+            profile="smoke", photos=str(pets), size=32, labeled_set=str(path)
+        )
+        return data_summary(label_draws(settings, load_photos(settings, print), print))
+
+    chosen.write(mine)
+    first = recorded("my.csv")
+    assert recorded(mine) == first and first["photos"] == 80
+    draw_labeled(photos, 10, seed=8).write(mine)
+    edited = recorded(mine)
+    assert edited["labels_checksum"] != first["labels_checksum"]
+    assert edited | {"labels_checksum": ""} == first | {"labels_checksum": ""}
 
 
 def test_minutes_alone_end_a_training(pets, tmp_path):

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from ssgan_core.command_line import parse
 from ssgan_core.errors import InputError
-from ssgan_core.settings import Settings
+from ssgan_core.settings import Folder, Settings
 
 
 class Example(Settings):
@@ -15,6 +15,10 @@ class Example(Settings):
     photos: str | None = Field(None, description="folder of photos")
     steps: int = Field(None, ge=1, le=1000, description="training steps")
     rate: float = Field(0.1, gt=0, description="learning rate")
+
+
+class Output(Example):
+    out: Folder = Field("runs", description="folder for all results")
 
 
 def test_none_means_as_the_profile_says():
@@ -39,7 +43,10 @@ def test_whole_numbers_serve_as_floats():
         ({"rate": -1.0}, ["'rate'", "-1.0", "> 0"]),
         ({"profile": "fast"}, ["'profile'", "'fast'", "smoke, quick, full"]),
         ({"seed": -1}, ["'seed'", "≥ 0"]),
-        ({"photos": 3}, ["'photos'", "text or None"]),
+        ({"photos": 3.5}, ["'photos'", "3.5", "text or None"]),
+        ({"photos": True}, ["'photos'", "True", "text or None"]),
+        ({"rate": float("inf")}, ["'rate' is inf", "a finite number > 0"]),
+        ({"rate": float("nan")}, ["'rate' is nan", "a finite number > 0"]),
     ],
 )
 def test_each_fault_names_the_parameter_and_what_it_accepts(parameters, words):
@@ -47,6 +54,18 @@ def test_each_fault_names_the_parameter_and_what_it_accepts(parameters, words):
         Example.resolve(**parameters)
     for word in words:
         assert word in str(error.value)
+
+
+def test_a_whole_number_is_the_name_of_a_folder():
+    """papermill makes a number of `-p photos 2024`."""
+    assert Example.resolve(photos=2024).photos == "2024"
+
+
+def test_a_folder_may_have_a_name_that_is_no_utf8_and_none_at_all_is_refused():
+    given = parse(Output, ["--photos", "\udce9", "--out", "runs/\udce9"], "example")
+    assert (given.photos, given.out) == ("\udce9", "runs/\udce9")
+    with pytest.raises(InputError, match=r"'out' is '' \(str\); accepted: text"):
+        parse(Output, ["--out", ""], "example")
 
 
 def test_environment_serves_where_no_path_is_given(monkeypatch):
@@ -89,9 +108,10 @@ def test_names_of_later_cells_are_not_parameters():
     assert settings.seed == 4
 
 
-def test_key_depends_on_every_value_and_on_nothing_else():
-    assert Example.resolve(steps=20).key == Example.resolve().key
-    assert Example.resolve(steps=21).key != Example.resolve().key
+def test_choices_are_all_values_but_where_something_lies():
+    settings = Example.resolve(steps=20, photos="a")
+    assert settings.choices == Example.resolve(photos="b").choices
+    assert settings.choices == {"profile": "quick", "seed": 0, "steps": 20, "rate": 0.1}
 
 
 def test_table_explains_every_parameter():

@@ -9,7 +9,7 @@ import torch
 
 from ssgan_core.bench import digits, graphs, loader, plane, step
 from ssgan_core.bench.timing import roofline
-from ssgan_core.command_line import run_command
+from ssgan_core.command_line import run_command, tell
 from ssgan_core.device import Hardware
 from ssgan_core.digits.images import load_digits
 from ssgan_core.errors import InputError
@@ -58,9 +58,9 @@ def say_step(hardware: Hardware, size: int, labels: int, unlabeled: int) -> None
 def time_loaders(given: Options) -> None:
     """The loaders, on a folder of photos."""
     threads = given.threads or cores()
-    table = loader.rates(given.photos, given.size, given.count, threads, given.repeats)
+    table = loader.rates(given.photos, given.size, given.count, threads, given.repeats, tell)
     print(f"{given.photos}, {threads} threads; {choose_backend()[1]}")
-    print(table.to_string(index=False))
+    print(table.to_string(index=False, na_rep="–"))
 
 
 def time_digits(given: Options) -> None:

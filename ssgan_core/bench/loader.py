@@ -8,6 +8,7 @@ many threads or worker processes, over the same photos; after an epoch to warm u
 from __future__ import annotations
 
 import resource
+import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -24,7 +25,8 @@ from torch import Tensor
 from torchvision.transforms.v2.functional import pil_to_tensor, resize
 
 from ssgan_core.bench.folders import folder_loader, pil_rgb, unpack
-from ssgan_core.bench.timing import race
+from ssgan_core.bench.timing import end_with_parent, race
+from ssgan_core.errors import InputError
 from ssgan_core.paths import resolve_path
 from ssgan_core.photos.decode import decode_jpeg_rgb, quiet, read_header, to_range
 from ssgan_core.photos.files import PhotoCollection, scan
@@ -39,6 +41,11 @@ BASE = "threads, torchvision"  # what the column of ratios divides by
 FOLDER_PIL, FOLDER_TORCHVISION = "ImageFolder, PIL", "ImageFolder, torchvision"
 DALI, DALI_CPU, DALI_FILES = "DALI", "DALI on the CPU", "DALI, its file reader"
 CACHE = "cache in memory"
+SHARED = "/dev/shm"
+
+
+class SharedMemoryError(InputError):
+    """Worker processes have too little shared memory for so many of them or such images."""
 
 
 def ways() -> list[str]:
@@ -86,7 +93,8 @@ def measure(
 ) -> dict[str, object]:
     """Images a second of the best epoch. `folder` holds the same photos, unpacked.
 
-    Photos that cannot be decoded are an InputError.
+    Photos that cannot be decoded are an InputError, too little shared memory is a
+    SharedMemoryError.
     """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     with quiet(), torch_threads(threads):
@@ -96,7 +104,17 @@ def measure(
             for batch in loader:
                 _images(batch).to(device)
 
-        seconds = race({way: epoch}, repeats, 1)[way]
+        try:
+            seconds = race({way: epoch}, repeats, 1)[way]
+        except RuntimeError as error:
+            if "shared memory" not in str(error):  # as all of PyTorch's words for it have it
+                raise
+            space = shutil.disk_usage(SHARED).total / 2**20
+            raise SharedMemoryError(
+                f"{way} at {size} px: {threads} worker processes hand over batches in {SHARED}, "
+                f"whose {space:,.0f} MB are too few; fewer --threads, or a larger one (a "
+                "container's --shm-size)"
+            ) from error
     return {"loader": way, "size": size, "images a second": round(len(photos) / seconds)}
 
 
@@ -120,18 +138,30 @@ def with_ratios(measured: Iterable[dict[str, object]]) -> pd.DataFrame:
 
 
 def rates(
-    root: str, sizes: Sequence[int], count: int | None, threads: int, repeats: int
+    root: str,
+    sizes: Sequence[int],
+    count: int | None,
+    threads: int,
+    repeats: int,
+    report: Callable[[str], None],
 ) -> pd.DataFrame:
-    """`measure` every way to load at every size, in processes of their own; one row each."""
+    """`measure` every way to load at every size, in processes of their own; one row each.
+
+    A row without numbers is one for which shared memory was too small, as `report` is told.
+    """
     photos = sample(scan(resolve_path(root)), count)
     measured = []
     with tempfile.TemporaryDirectory() as folder:
         unpack(photos, np.arange(len(photos)), Path(folder))
         for size in sizes:
             for way in ways():
-                with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+                with ProcessPoolExecutor(1, get_context("spawn"), end_with_parent) as pool:
                     args = (way, photos, Path(folder), size, threads, repeats)
-                    measured.append(pool.submit(_measure_alone, *args).result())
+                    try:
+                        measured.append(pool.submit(_measure_alone, *args).result())
+                    except SharedMemoryError as error:
+                        report(f"left out: {error}")
+                        measured.append({"loader": way, "size": size})
     return with_ratios(measured)
 
 

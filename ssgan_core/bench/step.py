@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy, softplus
 
-from ssgan_core.bench.timing import race, synchronize
+from ssgan_core.bench.timing import end_with_parent, race, synchronize
 from ssgan_core.device import Hardware, captured, keep_freed_memory
 from ssgan_core.ssgan.recipes import ARTICLE
 from ssgan_core.ssgan.step import BETAS, Learner, Stage, make_learner, ssgan_step
@@ -104,7 +104,8 @@ def speeds(setting: Setting, rounds: int = 3, steps: int = 2) -> pd.DataFrame:
     with ExitStack() as stack:
         calls = {}
         for name in ("reference", KEPT, "ours"):
-            alone = stack.enter_context(ProcessPoolExecutor(1, get_context("spawn")))
+            pool = ProcessPoolExecutor(1, get_context("spawn"), end_with_parent)
+            alone = stack.enter_context(pool)
             calls[name] = lambda name=name, alone=alone: alone.submit(
                 _take, name, setting, steps
             ).result()

@@ -6,20 +6,20 @@ with the nuisances that the article names recorded for every picture in ``attrib
 
 from __future__ import annotations
 
-import multiprocessing
+import contextlib
+import json
 import os
-import shutil
-import tempfile
-from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
-from functools import partial
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from PIL import Image
 
-from ssgan_core.errors import InputError
+from ssgan_core.errors import InputError, explain
+from ssgan_core.paths import beside
 from ssgan_core.pets.bodies import EXTENT, draw_body
 from ssgan_core.pets.canvas import Brush
 from ssgan_core.pets.looks import Look, draw_look
@@ -33,6 +33,7 @@ from ssgan_core.pets.scene import (
 
 VERSION = 2
 STAMP = ".drawn-pets"  # the file that says what a folder holds
+CHUNK = 50  # pictures drawn between two words about it
 CLASSES = ("cat", "dog")
 # The nuisances of the article and how often each value comes up, the same for both classes.
 NUISANCES: dict[str, dict] = {
@@ -133,7 +134,7 @@ def draw_pets(
     now and then.
 
     Raises InputError where count < 2, size is not in 16 to 512, seed < 0, workers < 1, or where
-    ``root`` holds something else.
+    ``root`` holds something else; OSError, which names ``root``, where it cannot be written.
     """
     _check("count", count, 2, None)
     _check("size", size, 16, 512)
@@ -147,22 +148,18 @@ def draw_pets(
         if made.is_file() and made.read_text() == stamp:
             return root
         raise InputError(f"{root} exists and is not the collection asked for ({stamp.strip()}).")
-    root.parent.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix=f".{root.name}-", dir=root.parent))
     try:
-        for name in CLASSES:
-            (folder / name).mkdir()
-        rows = _draw_all(folder, count, size, seed, workers, progress)
-        pd.DataFrame(rows).to_csv(folder / "attributes.csv", index=False)
-        (folder / STAMP).write_text(stamp)
-        folder.chmod(0o755)
-        try:
+        with beside(root) as folder:
+            for name in CLASSES:
+                (folder / name).mkdir(parents=True)
+            rows = _draw_all(folder, count, size, seed, workers, progress)
+            pd.DataFrame(rows).to_csv(folder / "attributes.csv", index=False)
+            (folder / STAMP).write_text(stamp)
             folder.rename(root)
-        except OSError:
-            if not (root / STAMP).is_file():  # not merely drawn by somebody else meanwhile
-                raise
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    except OSError as error:
+        if not (root / STAMP).is_file():  # not merely drawn by somebody else meanwhile
+            words = f"pets cannot be drawn there: {explain(error)}"
+            raise OSError(error.errno, words, str(root)) from error
     return root
 
 
@@ -175,30 +172,69 @@ def drawn_pets(count: int = 4000, size: int = 64, seed: int = 0) -> Path:
     return draw_pets(data / "drawn-pets" / f"{count}-{size}-{seed}-v{VERSION}", count, size, seed)
 
 
-def _draw_all(folder, count, size, seed, workers, progress) -> list[dict]:
-    chunks = [range(a, min(a + 50, count + 1)) for a in range(1, count + 1, 50)]
-    job = partial(_draw_chunk, folder, size, seed)
+def _draw_all(
+    folder: Path,
+    count: int,
+    size: int,
+    seed: int,
+    workers: int,
+    progress: Callable[[int, int], None] | None,
+) -> list[dict]:
+    """Draw all pictures in chunks, and return what is on them, in order."""
+    starts = range(1, count + 1, CHUNK)
+    workers = min(workers, len(starts))
     rows: list[dict] = []
-    if workers == 1 or len(chunks) == 1:
-        results = map(job, chunks)
-        return _collect(results, rows, count, progress)
-    # A forked copy of a process that has loaded torch or Jupyter may hang; a fresh one may not.
-    context = multiprocessing.get_context("forkserver" if os.name == "posix" else "spawn")
-    with ProcessPoolExecutor(min(workers, len(chunks)), mp_context=context) as pool:
-        return _collect(pool.map(job, chunks), rows, count, progress)
-
-
-def _collect(results, rows, count, progress) -> list[dict]:
-    for part in results:
-        rows += part
-        if progress:
-            progress(len(rows), count)
+    with contextlib.ExitStack() as stack:
+        pool = []
+        for k in range(workers if workers > 1 else 0):
+            given = [str(folder), size, seed, count, starts[k], workers * CHUNK]
+            pool.append(stack.enter_context(_worker(given)))
+        for number, first in enumerate(starts):
+            if pool:
+                rows += _answer(pool[number % workers])
+            else:
+                rows += draw_chunk(folder, size, seed, count, first)
+            if progress:
+                progress(len(rows), count)
     return rows
 
 
-def _draw_chunk(folder: Path, size: int, seed: int, numbers: range) -> list[dict]:
+@contextlib.contextmanager
+def _worker(given: list) -> Iterator[subprocess.Popen]:
+    """A process that draws every so many chunks; it ends here, or with this process.
+
+    Those of `multiprocessing` import the main module, and with it PyTorch, and outlive a parent
+    that is killed. In a group of its own, it is not hit by the Ctrl-C of a terminal.
+    """
+    process = subprocess.Popen(
+        [sys.executable, "-P", "-m", "ssgan_core.pets.worker", json.dumps(given)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+        process_group=0,
+    )
+    with process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def _answer(process: subprocess.Popen) -> list[dict]:
+    """What a worker says of its next chunk; raises the OSError that has stopped it."""
+    line = process.stdout.readline()
+    if not line.endswith(b"\n"):
+        raise ChildProcessError(f"a process that drew pets ended with status {process.wait()}")
+    told = json.loads(line)
+    if "error" in told:
+        raise OSError(*told["error"])
+    return told["rows"]
+
+
+def draw_chunk(folder: Path, size: int, seed: int, count: int, first: int) -> list[dict]:
+    """Draw the pictures of `count` from number `first` on, a chunk of them; what is on each."""
     rows = []
-    for index in numbers:
+    for index in range(first, min(first + CHUNK, count + 1)):
         picture, attributes = draw_pet(seed, index, size)
         path = f"{attributes['label']}/{index:05d}.jpg"
         picture.save(folder / path, quality=92, subsampling=0)

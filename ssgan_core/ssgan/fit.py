@@ -10,12 +10,13 @@ import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor, nn
-from torchvision.io import write_png
+from torchvision.io import encode_png
 from torchvision.utils import make_grid
 
 from ssgan_core import loop
 from ssgan_core.device import Hardware, captured, rank, share, world
 from ssgan_core.errors import InputError
+from ssgan_core.paths import whole_file
 from ssgan_core.photos.loader import Schedule
 from ssgan_core.photos.photoset import PhotoSet
 from ssgan_core.ssgan.evaluate import accuracy, evaluation_model, generate, probabilities, variety
@@ -71,7 +72,7 @@ def fit(
     samples goes to the folder `pictures` after each evaluation.
 
     Raises InputError where a split is empty, the checkpoint is another training's, or the processes
-    of `torchrun` cannot share the batches evenly.
+    of `torchrun` cannot share the batches evenly, two images or more for each.
     """
     sizes = batch_sizes(recipe, data)
     loop.seed_step(seed, -1)
@@ -117,13 +118,11 @@ def fit(
         if recipe.gan:
             samples[number] = generate(learner, noise)
             row["variety"] = variety(samples[number], real)
-            if len(samples) > 1 and row["variety"] < COLLAPSED:
-                report(f"{recipe.name}: generated images are nearly all alike: the generator has "
-                       "collapsed")  # fmt: skip
             if pictures and rank() == 0:
                 pictures.mkdir(parents=True, exist_ok=True)
-                file = pictures / SAMPLE_FILE.format(number)
-                write_png(make_grid(samples[number], nrow=10), str(file))
+                grid = encode_png(make_grid(samples[number], nrow=10))
+                with whole_file(pictures / SAMPLE_FILE.format(number)) as partial:
+                    partial.write_bytes(grid.numpy())
         return row
 
     parts = loop.parts_of(learner) | {"best": best, "samples": samples}
@@ -133,6 +132,8 @@ def fit(
         parts, step, evaluate, identity, steps=steps, max_minutes=max_minutes,
         evaluations=evaluations, seed=seed, checkpoint=checkpoint, report=report,
     )  # fmt: skip
+    if recipe.gan and history["variety"].iloc[-1] < COLLAPSED:
+        report(f"{recipe.name}: generated images are nearly all alike: the generator has collapsed")
     model = evaluation_model(learner, data)
     on_test = probabilities(learner, model, data, "test")
     test = {"last": float((on_test.argmax(1) == data.labels("test")).mean())}
@@ -147,7 +148,8 @@ def fit(
 def batch_sizes(recipe: Recipe, data: PhotoSet) -> dict[str, int]:
     """Images of each split in a step, all processes together.
 
-    Raises InputError where a split has no photo, or a batch cannot be shared evenly.
+    Raises InputError where a split has no photo, or a batch cannot be shared evenly or has fewer
+    than two images for a process.
     """
     for split in ("labeled", "val", "test", *(["unlabeled"] if recipe.unlabeled else [])):
         if not len(data.rows(split)):
@@ -160,5 +162,11 @@ def batch_sizes(recipe: Recipe, data: PhotoSet) -> dict[str, int]:
         if batch % world():
             raise InputError(
                 f"{world()} processes cannot share a batch of {batch} {split} photos evenly"
+            )
+        if batch < 2 * world():
+            raise InputError(
+                f"a step has {batch} {split} photos for {world()} process"
+                f"{'es' if world() > 1 else ''}; batch norm needs at least 2 in each: "
+                "more such photos, or a larger batch"
             )
     return sizes

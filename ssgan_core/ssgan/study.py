@@ -1,5 +1,7 @@
 """An experiment on photographs: its label draws, its trainings, its results."""
 
+import hashlib
+import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -34,6 +36,18 @@ def label_draws(
     for warning in chosen[0].warnings:
         report(warning)
     return [choose_labeled(photos, labels) for labels in chosen]
+
+
+def data_summary(draws: Sequence[PhotoSet]) -> dict[str, Any]:
+    """What `metrics.json` tells of the photos, and of the labels of all draws a checksum."""
+    labels = [
+        sorted(zip(data.table["path"][rows], data.table["label"][rows], strict=True))
+        for data in draws
+        for rows in [data.rows("labeled")]
+    ]
+    text = json.dumps([draws[0].classes, labels], default=int)
+    checksum = hashlib.sha256(text.encode()).hexdigest()
+    return draws[0].summary | {"labels_checksum": checksum}
 
 
 def run_draws(

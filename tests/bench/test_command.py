@@ -23,7 +23,7 @@ def printed(monkeypatch, capsys):
     monkeypatch.setattr(step, "keep_freed_memory", lambda: None)
     for module in (loader, step):
         monkeypatch.setattr(
-            module, "ProcessPoolExecutor", lambda count, mp_context: ThreadPoolExecutor(count)
+            module, "ProcessPoolExecutor", lambda count, *process: ThreadPoolExecutor(count)
         )
 
     def run(line):

@@ -1,5 +1,9 @@
 """The ways to load photos are given the same work, and their speeds are set side by side."""
 
+import itertools
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 import torch
@@ -38,6 +42,31 @@ def test_the_benchmark_measures_and_compares(photos, tmp_path):
     assert (rates > 0).all()
     assert frame["× torchvision"].tolist() == (rates / rates[1]).round(2).tolist()
     assert frame["× ImageFolder"].tolist() == (rates / rates[0]).round(2).tolist()
+
+
+def test_too_little_shared_memory_leaves_a_row_out_and_says_why(photos, monkeypatch):
+    """As PyTorch words it where an allocation fails, and where a worker died of it."""
+    words = itertools.cycle(["allocate shared memory(shm) for file", "out of shared memory"])
+
+    def raced(calls, *_):
+        (way,) = calls
+        if way in (loader.FOLDER_PIL, loader.FOLDER_TORCHVISION):
+            raise RuntimeError(f"Caught RuntimeError in DataLoader worker: {next(words)}")
+        return {way: 1.0}
+
+    monkeypatch.setattr(loader, "race", raced)
+    monkeypatch.setattr(loader, "ProcessPoolExecutor", lambda count, *_: ThreadPoolExecutor(count))
+    told = []
+    table = loader.rates(str(photos.root), (16, 24), 5, 8, 1, told.append)
+    left_out = table["images a second"].isna()
+    assert set(table.loader[left_out]) == {loader.FOLDER_PIL, loader.FOLDER_TORCHVISION}
+    assert len(told) == 4 and left_out.sum() == 4
+    space = shutil.disk_usage("/dev/shm").total / 2**20
+    assert told[0] == (
+        "left out: ImageFolder, PIL at 16 px: 8 worker processes hand over batches in /dev/shm, "
+        f"whose {space:,.0f} MB are too few; fewer --threads, or a larger one (a container's "
+        "--shm-size)"
+    )
 
 
 def test_each_stage_of_loading_takes_time(photos):

@@ -59,6 +59,18 @@ def test_trainings_are_read_back_with_settings_values_and_origin(runs):
     assert (frame.remark == "").all()
 
 
+def test_a_finished_folder_of_digits_is_left_as_it_is(runs, capsys):
+    path = runs / "2/metrics.json"
+    before = path.read_bytes()
+    command = [*DIGITS, "--out", str(runs / "2")]
+    assert train_digits([*command, "--seed", "2"]) == 0
+    (told,) = capsys.readouterr().out.splitlines()
+    assert told.startswith("already done, finished ") and told.endswith(f"; {path}")
+    assert train_digits(command) == 2
+    assert "(seed 2, not seed 0); give another --out" in capsys.readouterr().err
+    assert path.read_bytes() == before
+
+
 def test_a_remark_in_a_record_comes_along(runs, tmp_path):
     metrics = json.loads((runs / "2/metrics.json").read_text()) | {"remark": "by hand"}
     (tmp_path / "metrics.json").write_text(json.dumps(metrics))
@@ -251,7 +263,7 @@ def test_every_experiment_is_a_command_that_is_accepted(name, tmp_path, monkeypa
     for folder, (_, _, module, *options) in lines.items():
         assert modules[module](options) == 0
         assert record.ROOT / seen[-1].out == folder
-    assert len({settings.key for settings in seen}) == len(lines)
+    assert len({str(settings) for settings in seen}) == len(lines)
 
 
 def test_an_experiment_is_recorded_once_and_a_failure_is_said(tmp_path, capfd):

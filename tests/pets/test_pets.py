@@ -1,4 +1,13 @@
+import contextlib
 import io
+import os
+import re
+import resource
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -117,6 +126,69 @@ def test_a_failed_drawing_leaves_nothing(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="no space"):
         draw_pets(tmp_path / "x", count=4, size=16, workers=1)
     assert list(tmp_path.iterdir()) == []
+
+
+DRAW = """
+import sys
+from pathlib import Path
+from ssgan_core.command_line import run_command
+from ssgan_core.pets.collection import draw_pets
+sys.exit(run_command(lambda: draw_pets(Path(sys.argv[1]), 4000, 64, workers=2) and 0))
+"""
+
+
+def workers(root):
+    """The numbers of processes that draw below a folder."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            command = (process / "cmdline").read_bytes()
+            if b"pets.worker" in command and os.fsencode(root) in command:
+                found.append(process)
+    return found
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_no_process_outlives_a_drawing_that_is_killed(number, tmp_path):
+    """The processes are light; after SIGTERM nothing is left, after SIGKILL until the next call."""
+    root = tmp_path / "pets"
+    process = subprocess.Popen([sys.executable, "-c", DRAW, root], cwd=pets.REPOSITORY)
+    while not list(tmp_path.glob(".pets*/*/*.jpg")):
+        assert process.poll() is None
+        time.sleep(0.05)
+    drawing = workers(root.parent)
+    assert len(drawing) == 2
+    for worker in drawing:
+        assert "torch" not in (worker / "maps").read_text()
+        memory = re.search(r"VmRSS:\s+(\d+) kB", (worker / "status").read_text())
+        assert int(memory[1]) < 200_000
+    process.send_signal(number)
+    killed = number == signal.SIGKILL
+    assert process.wait(30) == (-9 if killed else 143)
+    end = time.monotonic() + 3
+    while workers(root.parent) and time.monotonic() < end:
+        time.sleep(0.05)
+    assert not workers(root.parent)
+    assert len(list(tmp_path.iterdir())) == killed
+    draw_pets(root, count=4, size=16, workers=1)
+    assert list(tmp_path.iterdir()) == [root]
+
+
+def test_a_full_disk_in_a_worker_is_said(tmp_path):
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, limit[1]))
+    try:
+        with pytest.raises(OSError, match="pets cannot be drawn there: File too large") as error:
+            draw_pets(tmp_path / "x", count=60, size=16, workers=2)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    assert error.value.filename == str(tmp_path / "x") and list(tmp_path.iterdir()) == []
+
+
+def test_a_worker_that_dies_is_said(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    with pytest.raises(OSError, match="a process that drew pets ended with status 1"):
+        draw_pets(tmp_path / "x", count=60, size=16, workers=2)
 
 
 def test_something_else_in_the_way_is_kept(tmp_path):

@@ -1,6 +1,11 @@
 """Training on photographs: exact resumption, honest evaluation, statistics of real images only."""
 
+import contextlib
 import itertools
+import pickle
+import resource
+import subprocess
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -32,6 +37,7 @@ from ssgan_core.ssgan.step import (
 )
 from ssgan_core.ssgan.study import settings_table
 
+JPEG = bytes.fromhex("ffd8ffe000104a46494600010100000100010000")
 SIZES = {"width": 8, "generator_width": 32, "evaluations": 3}
 
 
@@ -136,6 +142,22 @@ def test_a_batch_that_processes_cannot_share_is_named(data, monkeypatch):
         fit(find_recipe("supervised"), data, 2, **SIZES)
 
 
+def test_batch_norm_gets_two_images_of_every_split_in_every_process(data, monkeypatch):
+    article = replace(find_recipe("article"), unlabeled_batch=1)
+    with pytest.raises(InputError, match="a step has 1 unlabeled photos for 1 process; batch norm"):
+        fit(article, data, 2, **SIZES)
+    few = dark_and_bright(32, labeled=20, unlabeled=1, val=4, test=4)
+    with pytest.raises(InputError, match="a step has 1 unlabeled photos"):
+        fit(find_recipe("ssgan"), few, 2, **SIZES)
+    assert len(fit(replace(article, unlabeled_batch=2), data, 2, **SIZES).history) == 2
+    monkeypatch.setattr(fit_module, "world", lambda: 2)
+    with pytest.raises(InputError, match="a step has 2 unlabeled photos for 2 processes; batch"):
+        fit(replace(article, unlabeled_batch=2), data, 2, **SIZES)
+    few = dark_and_bright(32, labeled=2, unlabeled=20, val=4, test=4)
+    with pytest.raises(InputError, match="a step has 2 labeled photos for 2 processes"):
+        fit(find_recipe("supervised"), few, 2, **SIZES)
+
+
 def test_seeds_differ_in_weights_and_noise_at_every_step():
     drawn = []
     for seed in (0, 1, 7):
@@ -167,24 +189,62 @@ def test_a_checkpoint_of_another_training_is_refused(data, tmp_path):
 def test_a_file_that_is_no_checkpoint_is_refused(tmp_path):
     path = tmp_path / "a.pt"
     path.write_bytes(b"no checkpoint")
-    with pytest.raises(InputError, match=r"a\.pt is not a checkpoint"):
+    for content in (b"", b"no checkpoint", pickle.dumps(Path()), JPEG):
+        path.write_bytes(content)
+        with pytest.raises(InputError, match=r"a\.pt is no checkpoint of this package, or not a"):
+            load_checkpoint(path)
+    save_checkpoint(path, {"step": torch.zeros(1000)})
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(InputError, match=r"or not a whole one$"):
         load_checkpoint(path)
+    torch.save(torch.zeros(1), path)
+    with pytest.raises(InputError, match="is no checkpoint"):
+        load_checkpoint(path)
+    with pytest.raises(InputError, match="cannot be read: Is a directory"):
+        load_checkpoint(tmp_path)
 
 
-@pytest.mark.parametrize("error", [OSError, RuntimeError])  # torch says it with the second
-def test_a_full_disk_keeps_the_previous_checkpoint(error, tmp_path, monkeypatch):
-    path = tmp_path / "a.pt"
-    save_checkpoint(path, {"step": 1})
+@contextlib.contextmanager
+def small_disk(folder: Path) -> Iterator[str]:
+    """What the system says where a folder has 2 MB."""
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", folder]).returncode:
+        pytest.skip("only root may mount a small disk")
+    try:
+        yield "no space left on the disk"
+    finally:
+        subprocess.run(["umount", folder], check=True)
 
-    def full(state, target):
-        Path(target).write_bytes(b"half")
-        raise error("No space left on device")
 
-    monkeypatch.setattr(torch, "save", full)
-    with pytest.raises(OSError, match="No space"):
-        save_checkpoint(path, {"step": 2})
-    assert load_checkpoint(path) == {"step": 1}
-    assert [p.name for p in tmp_path.iterdir()] == ["a.pt"]
+@contextlib.contextmanager
+def small_files(folder: Path) -> Iterator[str]:
+    """What the system says where no file may have more than 2 MB."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2**21, before[1]))
+    try:
+        yield "File too large"
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize("limit", [small_disk, small_files])
+def test_a_full_disk_keeps_the_previous_checkpoint(limit, tmp_path):
+    with limit(tmp_path) as words:
+        path = tmp_path / "a.pt"
+        save_checkpoint(path, {"step": 1})
+        with pytest.raises(OSError, match=f"{words}; the file from before is kept") as error:
+            save_checkpoint(path, {"step": torch.zeros(10**6)})
+        assert error.value.filename == str(path)
+        assert load_checkpoint(path) == {"step": 1}
+        assert [p.name for p in tmp_path.iterdir()] == ["a.pt"]
+
+
+def test_a_full_disk_cuts_no_image_of_samples_short(data, tmp_path):
+    """An image that the disk has no room for is an error, not a file that cannot be read."""
+    with small_disk(tmp_path):
+        (tmp_path / "rest").write_bytes(bytes(2**21))
+        with pytest.raises(OSError, match=r"no space left on the disk: .*generated-0000002\.png"):
+            fit(find_recipe("article"), data, 6, **SIZES, pictures=tmp_path)
+        assert [path.name for path in tmp_path.iterdir()] == ["rest"]
 
 
 def test_every_image_of_a_split_is_judged_once(data):
@@ -303,8 +363,16 @@ def test_a_collapsed_generator_is_reported(data, monkeypatch):
     monkeypatch.setattr(fit_module, "generate", lambda learner, noise: one)
     run = fit(find_recipe("feature-matching"), data, 2, **SIZES, report=lines.append)
     assert run.history["variety"].tolist() == [0, 0]
-    assert "the generator has collapsed" in lines[-2]
+    assert "the generator has collapsed" in lines[-1]
+    assert "collapsed" not in "".join(lines[:-1]), "said before the end"
     assert variety(data.images[:20], data.images[20:]) > COLLAPSED
+
+
+def test_a_generator_that_recovers_is_not_reported(data, monkeypatch):
+    found, lines = iter([0.01, 0.5]), []
+    monkeypatch.setattr(fit_module, "variety", lambda generated, real: next(found))
+    fit(find_recipe("feature-matching"), data, 2, **SIZES | {"evaluations": 2}, report=lines.append)
+    assert "variety 0.010" in lines[0] and "collapsed" not in "".join(lines)
 
 
 def test_the_images_of_a_training_lie_on_its_device(data):

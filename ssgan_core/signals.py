@@ -1,0 +1,28 @@
+"""The signals that ask a process to stop: Ctrl-C, SIGTERM, SIGHUP when its terminal closes."""
+
+import contextlib
+import signal
+import threading
+from collections.abc import Callable, Iterator
+
+STOPS = [number for number in signal.Signals if number.name in ("SIGINT", "SIGTERM", "SIGHUP")]
+
+
+@contextlib.contextmanager
+def on_stop(handle: Callable[[str], object]) -> Iterator[None]:
+    """Inside, such a signal calls `handle` with its name; afterwards it does what it did before.
+
+    SIGHUP stays ignored where it was, as nohup wants it. Signals reach the main thread alone: in
+    another thread nothing changes.
+    """
+    before = {}
+    if threading.current_thread() is threading.main_thread():
+        before = {number: signal.getsignal(number) for number in STOPS}
+    try:
+        for number, handler in before.items():
+            if (number.name, handler) != ("SIGHUP", signal.SIG_IGN):
+                signal.signal(number, lambda number, frame: handle(signal.Signals(number).name))
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -56,7 +56,8 @@ def parse(kind: type[Chosen], arguments: Sequence[str] | None, program: str) -> 
         message = str(error).removeprefix("error parsing CLI: ")
         if unknown := message.partition("unrecognized arguments: ")[2]:
             known = ", ".join("--" + name.replace("_", "-") for name in kind.model_fields)
-            message = f"unknown argument {unknown.split()[0]!r}; accepted: {known}"
+            first = next(iter(unknown.split()), "")
+            message = f"unknown argument {first!r}; accepted: {known}"
         raise InputError(message) from None
     return kind.resolve(**options())
 

@@ -101,7 +101,7 @@ def load_photos(settings: ImageSettings, report: Callable[[str], None]) -> Photo
     report(photos.reason)
     for path, reason in photos.corrupt:
         report(f"skipped {path}: {reason}")
-    if photos.unused:
+    if photos.unused and settings.photos:
         report(f"unused in {root}: {counted(photos.unused)}")
     split = split_photos(photos)
     moved = photos.table["split"].isin(HELD) & ~split.table["split"].isin(HELD)

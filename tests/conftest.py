@@ -5,7 +5,7 @@ import os
 # One thread a process, here and in what tests start: `make test` runs as many as there are cores.
 os.environ["OMP_NUM_THREADS"] = "1"
 
-from hypothesis import settings  # noqa: E402
+from hypothesis import settings
 
 # a test that has to wait for a busy machine has not failed
 settings.register_profile("patient", deadline=None)

@@ -89,6 +89,13 @@ def run_command(call: Callable[[], int | None]) -> int:
     except (InputError, FloatingPointError) as error:
         print(f"error: {error}", file=sys.stderr)
         status = 2 if isinstance(error, InputError) else 1
+    except (MemoryError, RuntimeError) as error:
+        first = str(error).partition("\n")[0]
+        if isinstance(error, RuntimeError) and "allocate" not in first:  # torch's, on CPU and GPU
+            raise
+        print(f"error: out of memory: {first}; a smaller size, width or batch needs less",
+              file=sys.stderr)  # fmt: skip
+        status = 1
     except OSError as error:  # a full disk, say
         place = f"{error.filename}: " if error.filename else ""
         print(f"error: {place}{explain(error)}", file=sys.stderr)

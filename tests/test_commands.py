@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from ssgan_core.command_line import run_command
 from ssgan_core.pets.collection import draw_pets
 from ssgan_core.photos.files import scan
 from ssgan_core.photos.labels import draw_labeled
@@ -306,3 +307,13 @@ def test_draws_are_the_same_for_every_recipe(pets, tmp_path, monkeypatch):
         experiment.run_draws(name, settings, draws, run, print)
     assert seen[:3] == seen[3:] and [seed for seed, _ in seen[:3]] == [5, 6, 7]
     assert len({rows for _, rows in seen}) == 3
+
+
+@pytest.mark.parametrize("call", [lambda: torch.empty(10**15), lambda: bytearray(10**18)])
+def test_too_little_memory_is_one_line(call, capsys):
+    assert run_command(call) == 1
+    line = capsys.readouterr().err
+    assert line.startswith("error: out of memory: ")
+    assert line.count("\n") == 1
+    with pytest.raises(RuntimeError, match="another"):
+        run_command(lambda: (_ for _ in ()).throw(RuntimeError("another fault")))

@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -127,6 +128,7 @@ def test_runs_are_paired_by_seed_not_by_label_or_place():
     assert gain(mine, others[::-1])[0] == "+10.0 ± 0.0 points"
 
 
+@pytest.mark.skipif(not shutil.which("git"), reason="git makes the commits")
 def test_the_commit_is_named_and_marked_where_the_code_has_changed(tmp_path, monkeypatch):
     def git(*words):
         identity = ["-c", "user.name=a", "-c", "user.email=a@b"]

@@ -1,6 +1,11 @@
 # Two commands do all: `make book` and `make test`. Each sets up its environment by itself.
 # `make help` lists the rest.
 
+# What a person sets is text: a `$` in a folder's name is no variable of make.
+SET := PROFILE PHOTOS MNIST ONLY VENV PYTHON SSGAN_PHOTOS SSGAN_MNIST
+$(foreach name,$(SET),$(if $(filter undefined,$(origin $(name))),,\
+	$(eval override $(name) := $$(value $(name)))))
+
 PROFILE ?= quick
 PHOTOS  ?= $(SSGAN_PHOTOS)
 MNIST   ?= $(SSGAN_MNIST)
@@ -8,17 +13,23 @@ ONLY    ?=
 VENV    ?= .venv
 PYTHON  ?= python3
 
+# These change what Python and its figures do, here and in JupyterLab.
+unexport MATPLOTLIBRC MPLBACKEND PYTHONHOME PYTHONPATH PYTHONSTARTUP PYTHONWARNINGS
+
 ifeq ($(filter smoke quick full,$(PROFILE)),)
 $(error PROFILE=$(PROFILE): accepted are smoke, quick, full)
 endif
 
 UV_VERSION := 0.13.9
-BIN        := $(abspath $(VENV))/bin
-STAMP      := $(VENV)/.installed
 quote       = '$(subst ','\'',$(1))'
+home        = $(if $(filter ~/%,$(firstword $(1))),$(HOME)$(subst //~,,//$(1)),$(1))
+absolute    = $(if $(1),$(if $(filter /% ~%,$(firstword $(1))),,$(CURDIR)/)$(1))
+override VENV := $(call home,$(VENV))
+BIN        := $(call quote,$(call absolute,$(VENV))/bin)
+STAMP      := $(call quote,$(VENV)/.installed)
 
 # What the environment was made from: the lock file, and this checkout (installed editable).
-WANTED := $(shell git hash-object requirements.lock pyproject.toml | tr '\n' ' ')$(CURDIR)
+WANTED     := $(call quote,$(shell cat requirements.lock pyproject.toml | cksum) $(CURDIR))
 
 .DEFAULT_GOAL := help
 .PHONY: help book pages test lab photos lock lint clean env
@@ -33,25 +44,26 @@ help:  ## show this list
 	@echo "make lock    pin requirements.txt anew into requirements.lock"
 	@echo "make clean   remove what the book makes (not data/, not the environment)"
 	@echo
-	@echo "PROFILE=smoke|quick|full  how much to compute           [$(PROFILE)]"
-	@echo "PHOTOS=folder             photos of cats and dogs       [$(or $(PHOTOS),drawn pets)]"
-	@echo "MNIST=folder              MNIST for torchvision         [$(or $(MNIST),8x8 digits)]"
-	@echo "ONLY=07,08                run these chapters only       [$(or $(ONLY),all)]"
-	@echo "VENV=folder               the environment               [$(VENV)]"
+	@echo "PROFILE=smoke|quick|full  how much to compute           ["$(call quote,$(PROFILE))"]"
+	@echo "PHOTOS=folder             photos of cats and dogs       ["$(call quote,$(or $(PHOTOS),drawn pets))"]"
+	@echo "MNIST=folder              MNIST for torchvision         ["$(call quote,$(or $(MNIST),8x8 digits))"]"
+	@echo "ONLY=07,08                run these chapters only       ["$(call quote,$(or $(ONLY),all))"]"
+	@echo "VENV=folder               the environment               ["$(call quote,$(VENV))"]"
 
 book: env  ## the book
-	@$(BIN)/python -m book.build --profile $(PROFILE) --photos $(call quote,$(PHOTOS)) \
-		--mnist $(call quote,$(MNIST)) --only $(call quote,$(ONLY))
+	@$(BIN)/python -m book.build --profile=$(call quote,$(PROFILE)) --photos=$(call quote,$(PHOTOS)) \
+		--mnist=$(call quote,$(MNIST)) --only=$(call quote,$(ONLY))
 
 pages: env  ## the book, nothing run
 	@$(BIN)/python -m book.build --pages-only
 
-test: env  ## the tests
-	@$(BIN)/python -m pytest
+test: env  ## the tests, in as many processes as there are cores
+	@$(BIN)/python -m pytest -n auto --maxprocesses=8
 
 lab: env  ## JupyterLab
-	@SSGAN_PHOTOS=$(call quote,$(abspath $(PHOTOS))) SSGAN_MNIST=$(call quote,$(abspath $(MNIST))) \
-		$(BIN)/jupyter lab notebooks
+	@SSGAN_PHOTOS=$(call quote,$(call absolute,$(PHOTOS))) \
+		SSGAN_MNIST=$(call quote,$(call absolute,$(MNIST))) \
+		$(BIN)/python -m jupyterlab $(if $(filter 0,$(shell id -u)),--allow-root) notebooks
 
 photos: env  ## Oxford-IIIT Pet
 	@$(BIN)/python -m book.get_photos
@@ -70,18 +82,20 @@ clean:  ## remove what the book makes
 
 # Nothing happens here while the lock file is the one that the environment was made from.
 env:
-	@if [ "$$(cat $(STAMP) 2>/dev/null)" != "$(WANTED)" ]; then \
+	@if [ "$$(cat $(STAMP) 2>/dev/null)" != $(WANTED) ]; then \
 		set -e; \
 		test -x $(BIN)/python || { \
-			$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
-				echo "error: $(PYTHON) is $$($(PYTHON) --version 2>&1); 3.11 or newer is needed (PYTHON=...)" >&2; \
+			$(call quote,$(PYTHON)) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+				echo error: $(call quote,$(PYTHON)) is "$$($(call quote,$(PYTHON)) --version 2>&1);" \
+					"3.11 or newer is needed (PYTHON=...)" >&2; \
 				exit 1; }; \
-			echo "making the environment $(VENV)"; \
-			$(PYTHON) -m venv $(VENV); }; \
-		echo "installing requirements.lock into $(VENV)"; \
+			echo making the environment $(call quote,$(VENV)); \
+			$(call quote,$(PYTHON)) -m venv $(call quote,$(VENV)); }; \
+		echo installing requirements.lock into $(call quote,$(VENV)); \
 		test "$$($(BIN)/uv --version 2>/dev/null | cut -d' ' -f2)" = $(UV_VERSION) || \
 			$(BIN)/python -m pip install -q --disable-pip-version-check uv==$(UV_VERSION); \
-		VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/uv pip sync $$(test -t 2 || echo -q) --require-hashes requirements.lock; \
-		VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/uv pip install -q --no-deps --no-build-isolation -e .; \
-		echo "$(WANTED)" > $(STAMP); \
+		export VIRTUAL_ENV=$(call quote,$(call absolute,$(VENV))); \
+		$(BIN)/uv pip sync $$(test -t 2 || echo -q) --require-hashes requirements.lock; \
+		$(BIN)/uv pip install -q --no-deps --no-build-isolation -e .; \
+		printf '%s\n' $(WANTED) > $(STAMP); \
 	fi

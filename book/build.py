@@ -4,17 +4,24 @@ python -m book.build --profile quick --photos path --mnist path --only 01,07
 """
 
 import argparse
+import contextlib
 import json
+import logging
 import os
 import re
+import signal
+import stat
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
+
 from book import execute, expectations
-from book.common import DATA_VARIABLES, BuildError
+from book.common import BuildError
 from book.discover import (
     PROFILES,
     Chapter,
@@ -22,6 +29,7 @@ from book.discover import (
     check_pair,
     select,
 )
+from book.environment import clean_environment
 from book.freshness import key_of
 
 
@@ -44,36 +52,65 @@ def build(
     BuildError
         Bad input, a chapter that fails, a number outside its band, or a warning of Sphinx.
     """
-    data = {"photos": photos or None, "mnist": mnist or None}
-    _check_input(root, profile, data)
+    if profile not in PROFILES:
+        raise BuildError(f"PROFILE={profile}: accepted are {', '.join(PROFILES)}")
+    data = {"photos": _folder(root, "PHOTOS", photos), "mnist": _folder(root, "MNIST", mnist)}
     chapters = chapters_of(root)
     selected = select(chapters, only)
     for chapter in chapters:
         check_pair(chapter)
-    if pages_only:
-        for chapter in chapters:
-            if not execute.read_about(chapter):
-                execute.write_placeholder(chapter)
-    elif failures := _run(chapters, selected, profile, data):
-        raise BuildError("\n".join(failures))
-    faults = [
-        fault
-        for chapter in chapters
-        if (about := execute.read_about(chapter))
-        for fault in expectations.check(root, chapter.name, about, _record(chapter))
-    ]
-    if faults:
-        raise BuildError("\n".join(faults))
-    if html:
-        _jupyter_book(root)
+    with _alone(root), clean_environment(root):
+        if pages_only:
+            for chapter in chapters:
+                if not execute.read_about(chapter):
+                    execute.write_placeholder(chapter)
+        elif failures := _run(chapters, selected, profile, data):
+            raise BuildError("\n".join(failures))
+        faults = [
+            fault
+            for chapter in chapters
+            if (about := execute.read_about(chapter))
+            for fault in expectations.check(root, chapter.name, about, _record(chapter))
+        ]
+        if faults:
+            raise BuildError("\n".join(faults))
+        if html:
+            _jupyter_book(root)
 
 
-def _check_input(root: Path, profile: str, data: dict[str, str | None]) -> None:
-    if profile not in PROFILES:
-        raise BuildError(f"PROFILE={profile}: accepted are {', '.join(PROFILES)}")
-    for name, path in data.items():
-        if path and not (root / path).is_dir():
-            raise BuildError(f"{name.upper()}={path}: no such folder")
+def _folder(root: Path, name: str, path: str | None) -> str | None:
+    """A folder of data as a person named it, with its `~` spelled out, that can be read."""
+    if not path:
+        return None
+    try:
+        path = str(Path(path).expanduser())
+        os.scandir(root / path).close()
+    except (OSError, RuntimeError) as error:  # RuntimeError: ~nobody
+        reason = error.strerror if isinstance(error, OSError) else "No such user"
+        raise BuildError(f"{name}={path}: {reason}; accepted: a folder that can be read") from None
+    return path
+
+
+@contextlib.contextmanager
+def _alone(root: Path) -> Iterator[None]:
+    """Stop where another build is at work in this checkout: both would write the same files.
+
+    The system ends the lock with its process, however that ends.
+    """
+    path = root / "book/logs/build.lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(path)
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        raise BuildError(
+            f"process {path.read_text()} is building the book in {root}; wait for it or end it"
+        ) from None
+    try:
+        path.write_text(str(os.getpid()))
+        yield
+    finally:
+        lock.release()
 
 
 def _run(
@@ -114,9 +151,12 @@ def _jupyter_book(root: Path) -> None:
     started = time.monotonic()
     log = root / "book" / "logs" / "jupyter-book.log"
     log.parent.mkdir(parents=True, exist_ok=True)
-    program = str(Path(sys.executable).with_name("jupyter-book"))
-    command = [program, "build", ".", "--all", "-W", "-n", "--keep-going"]
-    result = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    program = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()"]
+    command = [*program, "build", ".", "--all", "-W", "-n", "--keep-going"]
+    result = subprocess.run(
+        command, cwd=root, preexec_fn=execute.end_with_parent,
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
     output = re.sub(r"\x1b\[[0-9;]*m", "", result.stdout + result.stderr)  # Sphinx always colors
     log.write_text(output, encoding="utf-8")
     if result.returncode:
@@ -151,19 +191,30 @@ def main() -> int:
     parser.add_argument("--only", help="chapters, by number or name, with commas between")
     parser.add_argument("--pages-only", action="store_true", help="run no chapter")
     options = parser.parse_args()
-    os.environ["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"  # the kernel's debugger warns otherwise
-    for variable in DATA_VARIABLES.values():  # chapters get what was chosen, or nothing
-        os.environ.pop(variable, None)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup has the last one ignored
+            signal.signal(number, _stop)
     try:
         build(Path.cwd(), **vars(options))
-    except BuildError as error:
+    except (BuildError, OSError) as error:  # OSError: a full disk, a checkout of somebody else
         for line in str(error).splitlines():
             print(f"error: {line}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stopped:
         print("\ninterrupted; the same command goes on from here", file=sys.stderr)
-        return 130
+        return 128 + stopped.args[0]
     return 0
+
+
+def _stop(number: int, frame: object) -> None:
+    """End with the kernel and without half a page, whoever asks for it."""
+    logging.disable()  # a cell that is cut short is no news now
+    if number == signal.SIGHUP:  # the terminal is gone, and writing to it an error
+        with open(os.devnull, "w") as nowhere:
+            for stream in (1, 2):
+                if stat.S_ISCHR(os.fstat(stream).st_mode):  # `isatty` says no once it is gone
+                    os.dup2(nowhere.fileno(), stream)
+    raise KeyboardInterrupt(number)
 
 
 if __name__ == "__main__":

@@ -1,21 +1,23 @@
 """Which chapters the book has, where their files lie, and which of them a person asked for."""
 
+import ast
+import json
 import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import zip_longest
 from pathlib import Path
 
 import jupytext
-import nbformat
-import papermill
 import yaml
-from jupytext.compare import NotebookDifference, compare_notebooks
+from nbformat import NotebookNode
 
 from book.common import BuildError
 
 PROFILES = ("smoke", "quick", "full")
+METADATA = ("tags", "mystnb")  # of a cell: what the book reads; the rest are marks of editors
 
 
 @dataclass(frozen=True)
@@ -46,18 +48,35 @@ class Chapter:
         return self.root / "book" / "logs" / f"{self.name}{suffix}"
 
     @cached_property
-    def notebook(self) -> nbformat.NotebookNode:
-        return nbformat.read(self.source, as_version=4)
+    def notebook(self) -> NotebookNode:
+        return _read(self.source)
 
     @cached_property
     def parameters(self) -> set[str]:
         """Names assigned in the cell tagged `parameters`."""
-        return set(papermill.inspect_notebook(self.source))
+        source = next((c.source for c in self.notebook.cells if "parameters" in tags(c)), "")
+        return {
+            target.id
+            for statement in self.parse(source).body
+            if isinstance(statement, ast.Assign)
+            for target in statement.targets
+            if isinstance(target, ast.Name)
+        }
+
+    def parse(self, code: str) -> ast.Module:
+        """Its code, or some of it; an error names the chapter."""
+        try:
+            compile(code, self.name, "exec")  # sees more than the parser, a stray `return` say
+            return ast.parse(code)
+        except SyntaxError as error:
+            line = error.text or code.splitlines()[error.lineno - 1]
+            raise BuildError(f"{self.name}: {error.msg}: {line.strip()}") from None
 
     @property
     def heading(self) -> str:
         """The source up to and with its title: reference targets and `# Title`."""
-        match = re.search(r"^((?:\([\w-]+\)=\s+)*# .+)$", self.notebook.cells[0].source, re.M)
+        _, *first = next(iter(contents(self.notebook).values()), [""])
+        match = re.search(r"^((?:\([\w-]+\)=\s+)*# .+)$", "\n".join(first), re.M)
         if not match:
             raise BuildError(f"notebooks/{self.name}.ipynb: its first cell has no '# Title'")
         return match[1]
@@ -95,22 +114,38 @@ def select(chapters: list[Chapter], only: str | None) -> list[Chapter]:
     return [chapter for chapter in chapters if chapter.name in chosen]
 
 
+def tags(cell: NotebookNode) -> list[str]:
+    return cell.metadata.get("tags", [])
+
+
+def contents(notebook: NotebookNode) -> dict[int, list[str]]:
+    """What the book makes of each cell, by its number: its kind and metadata, then its source.
+
+    Empty cells and all other metadata are marks that editors leave.
+    """
+    found = {}
+    for number, cell in enumerate(notebook.cells, 1):
+        if source := cell.source.strip("\n").rstrip():
+            kept = {key: cell.metadata[key] for key in METADATA if cell.metadata.get(key)}
+            head = f"{cell.cell_type} {json.dumps(kept, sort_keys=True, ensure_ascii=False)}"
+            found[number] = [head.removesuffix(" {}"), *source.splitlines()]
+    return found
+
+
 def check_pair(chapter: Chapter) -> None:
     """Stop unless the two files of a chapter say the same."""
-    markdown = chapter.source.with_suffix(".md")
-    try:
-        compare_notebooks(
-            jupytext.read(chapter.source),
-            jupytext.read(markdown),
-            fmt="md:myst",
-            allow_expected_differences=True,
-        )
-    except NotebookDifference as difference:
-        first = str(difference).strip().splitlines()[0]
-        raise BuildError(
-            f"notebooks/{chapter.name}.md and .ipynb differ ({first}); take over the file you "
-            f"edited: `jupytext --sync notebooks/{chapter.name}.md` trusts the newer one"
-        ) from None
+    ours = contents(chapter.notebook)
+    theirs = contents(_read(chapter.source.with_suffix(".md")))
+    for number, here, there in zip_longest(ours, ours.values(), theirs.values(), fillvalue=[]):
+        if here != there:
+            pairs = zip_longest(here, there, fillvalue="(nothing)")
+            first, other = next(pair for pair in pairs if pair[0] != pair[1])
+            raise BuildError(
+                f"notebooks/{chapter.name}.md and .ipynb differ in cell {number or len(ours) + 1}; "
+                "take over the file you edited: "
+                f"`jupytext --sync notebooks/{chapter.name}.md` trusts the newer one\n"
+                f"  .md:    {other}\n  .ipynb: {first}"
+            )
 
 
 def main() -> int:
@@ -124,6 +159,16 @@ def main() -> int:
     for fault in faults:
         print(f"error: {fault}", file=sys.stderr)
     return min(len(faults), 1)
+
+
+def _read(path: Path) -> NotebookNode:
+    """A notebook in either form; the readers have an error for each way of being broken."""
+    try:
+        return jupytext.read(path)
+    except Exception as error:
+        first = next(iter(str(error).splitlines()), "")
+        reason = f"{type(error).__name__}: {first}"
+        raise BuildError(f"notebooks/{path.name} is no notebook ({reason})") from error
 
 
 def _files(node: object) -> Iterator[str]:

@@ -9,8 +9,7 @@ from modulefinder import ModuleFinder
 from pathlib import Path
 from typing import Any
 
-from book.common import BuildError
-from book.discover import Chapter
+from book.discover import Chapter, contents, tags
 
 RECORDED = "reads-recorded"  # tag of a cell that reads book/recorded
 
@@ -18,9 +17,8 @@ RECORDED = "reads-recorded"  # tag of a cell that reads book/recorded
 def key_of(chapter: Chapter, parameters: dict[str, Any]) -> str:
     """Hash over source, imported package modules, lock file, parameters and data."""
     root = chapter.root
-    source = [(c.cell_type, c.source, c.metadata.get("tags", [])) for c in chapter.notebook.cells]
     inputs = {
-        "source": source,
+        "source": list(contents(chapter.notebook).values()),
         "modules": _digests(root, _imported_modules(chapter)),
         "lock": _digest(root / "requirements.lock"),
         "parameters": parameters,
@@ -30,7 +28,7 @@ def key_of(chapter: Chapter, parameters: dict[str, Any]) -> str:
             if parameters.get(name)
         },
     }
-    if any(RECORDED in tags for _, _, tags in source):
+    if any(RECORDED in tags(cell) for cell in chapter.notebook.cells):
         files = (path for path in (root / "book/recorded").rglob("*") if path.is_file())
         inputs["recorded"] = _digests(root, files)
     if "labeled_set" in chapter.parameters:
@@ -47,14 +45,12 @@ def _imported_modules(chapter: Chapter) -> list[Path]:
         for line in cell.source.splitlines()
         if not line.lstrip().startswith(("%", "!"))
     )
+    chapter.parse(code)
     finder = ModuleFinder(path=[str(chapter.root)])
     with tempfile.TemporaryDirectory() as folder:
         script = Path(folder, "chapter.py")
         script.write_text(code, encoding="utf-8")
-        try:
-            finder.run_script(str(script))
-        except SyntaxError as error:
-            raise BuildError(f"{chapter.name}: {error.msg}: {(error.text or '').strip()}") from None
+        finder.run_script(str(script))
     return [
         Path(module.__file__)
         for name, module in finder.modules.items()
@@ -79,7 +75,7 @@ def _listing(folder: Path) -> str:
         folders.sort()
         for name in sorted(files):
             path = os.path.join(base, name)
-            stat = os.stat(path)
+            stat = os.stat(path, follow_symlinks=os.path.exists(path))  # a link may lead nowhere
             line = f"{os.path.relpath(path, folder)}\0{stat.st_size}\0{stat.st_mtime_ns}\n"
-            digest.update(line.encode())
+            digest.update(os.fsencode(line))
     return digest.hexdigest()

@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from ssgan_core.errors import explain
+from ssgan_core.errors import InputError, explain
 
 
 def project_root() -> Path:
@@ -17,13 +17,18 @@ def project_root() -> Path:
 
 
 def resolve_path(path: str | os.PathLike) -> Path:
-    """Absolute form of a path given by a person.
+    """Absolute form of a path given by a person; raises InputError for none, and for `~nobody`.
 
     A relative path is looked up from the current folder, then from the project's root, so that
     the same parameter works in JupyterLab (which starts in `notebooks/`) and in papermill.
     """
-    path = Path(path).expanduser()
-    if path.is_absolute() or path.exists():
+    if not str(path).strip():
+        raise InputError("a path is empty; give a file or a folder")
+    try:
+        path = Path(path).expanduser()
+    except RuntimeError as error:
+        raise InputError(f"{path} starts with a user that this machine does not know") from error
+    if path.is_absolute() or os.path.exists(path):
         return path.resolve()
     return (project_root() / path).resolve()
 

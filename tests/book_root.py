@@ -7,6 +7,9 @@ import jupytext
 import nbformat
 import papermill
 
+import book.execute  # noqa: F401 (the engine)
+from book.environment import clean_environment
+
 REPO = Path(__file__).resolve().parents[1]
 
 PARAMETERS = """profile = "quick"  # smoke, quick or full
@@ -47,6 +50,7 @@ def make_root(root: Path) -> Path:
     shutil.copytree(REPO / "book" / "_ext", root / "book" / "_ext")
     shutil.copytree(REPO / "book" / "_assets", root / "book" / "_assets")
     shutil.copy(REPO / "_config.yml", root)
+    (root / "book" / "logs" / "config").mkdir(parents=True)  # draws nothing: no fonts to look for
     (root / "book" / "references.bib").write_text("")
     (root / "book" / "index.md").write_text("# A book\n\n```{run-times}\n```\n")
     (root / "book" / "expectations.toml").write_text("")
@@ -64,13 +68,16 @@ def make_root(root: Path) -> Path:
 
 
 def run_chapter(name: str, output: Path, **parameters) -> nbformat.NotebookNode:
-    """A chapter of this book, executed at smoke size."""
-    return papermill.execute_notebook(
-        REPO / "notebooks" / f"{name}.ipynb",
-        output,
-        parameters={"profile": "smoke"} | parameters,
-        cwd=REPO,
-        progress_bar=False,
-        execution_timeout=300,
-        extra_arguments=["--log-level=ERROR"],
-    )
+    """A chapter of this book, executed at smoke size, in the environment that the builder gives."""
+    with clean_environment(REPO):
+        return papermill.execute_notebook(
+            REPO / "notebooks" / f"{name}.ipynb",
+            output,
+            parameters={"profile": "smoke"} | parameters,
+            cwd=REPO,
+            engine_name="reporting",
+            on_cell=lambda: None,
+            progress_bar=False,
+            execution_timeout=300,
+            extra_arguments=["--log-level=CRITICAL"],
+        )

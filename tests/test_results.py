@@ -4,6 +4,7 @@ import contextlib
 import json
 import math
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -234,6 +235,7 @@ def test_runs_are_paired_by_seed_not_by_label_or_place():
     assert gain(mine, others[::-1])[0] == "+10.0 ± 0.0 points"
 
 
+@pytest.mark.skipif(not shutil.which("git"), reason="git makes the commits")
 def test_the_commit_is_named_and_marked_where_the_code_has_changed(tmp_path, monkeypatch):
     def git(*words):
         identity = ["-c", "user.name=a", "-c", "user.email=a@b"]

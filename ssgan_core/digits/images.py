@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import io
+import os
 import struct
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from torch import Tensor
 from torchvision.datasets import MNIST
 
 from ssgan_core.errors import InputError
+from ssgan_core.paths import resolve_path
 
 CLASSES = 10
 TEST_8X8 = 500  # of the 1,797 small digits
@@ -57,7 +59,7 @@ def load_digits(mnist: str | Path | None = None) -> Digits:
     or when a file in it is not the IDX file that its name promises.
     """
     if mnist is not None:
-        return _mnist(Path(mnist))
+        return _mnist(resolve_path(mnist))
     images, labels = sklearn_digits(return_X_y=True)
     images, labels = (images / 16).astype(np.float32), labels.astype(np.int64)
     split = train_test_split(images, labels, test_size=TEST_8X8, stratify=labels, random_state=0)
@@ -66,7 +68,7 @@ def load_digits(mnist: str | Path | None = None) -> Digits:
 
 
 def _mnist(root: Path) -> Digits:
-    if not root.is_dir():
+    if not os.path.isdir(root):
         raise InputError(f"mnist is {root}, which is no folder; give one that holds MNIST/raw")
     raw = root / "MNIST" / "raw"
     if not all((raw / name).is_file() for name in MNIST_SHAPES):
@@ -82,15 +84,20 @@ def _mnist(root: Path) -> Digits:
 
 
 def _download(root: Path) -> None:
-    """Fetch what is missing; quietly, since a chapter must not write to stderr."""
+    """Fetch what is missing, quietly: a page has no use for the progress; all of it or nothing."""
+    folder = root / "MNIST"
+    before = {*root.glob("MNIST"), *folder.rglob("*")}
     try:
         with contextlib.redirect_stderr(io.StringIO()), contextlib.redirect_stdout(io.StringIO()):
             MNIST(root, download=True)
     except (OSError, RuntimeError) as error:
-        missing = [n for n in MNIST_SHAPES if not (root / "MNIST" / "raw" / n).is_file()]
+        missing = [n for n in MNIST_SHAPES if not (folder / "raw" / n).is_file()]
+        for path in sorted({*root.glob("MNIST"), *folder.rglob("*")} - before, reverse=True):
+            path.rmdir() if path.is_dir() else path.unlink()
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise InputError(
-            f"{root / 'MNIST' / 'raw'} lacks {', '.join(missing)}, and downloading failed "
-            f"({str(error).splitlines()[0]}); put the four IDX files of MNIST there"
+            f"{folder / 'raw'} lacks {', '.join(missing)}, and downloading failed "
+            f"({reason}); put the four IDX files of MNIST there"
         ) from error
 
 

@@ -1,10 +1,13 @@
 """The builder, on a tiny book: what it runs, what it leaves, what it refuses."""
 
 import json
+import os
+import shutil
 
+import jupytext.cli
 import nbformat
 import pytest
-from book_root import FINISH, PARAMETERS, make_root, write_chapter
+from book_root import FINISH, PARAMETERS, REPO, make_root, write_chapter
 
 from book import expectations, freshness
 from book.build import build
@@ -80,7 +83,6 @@ def test_a_failing_chapter_leaves_no_page_and_one_clear_line(root):
 @pytest.mark.parametrize(
     ("code", "message"),
     [
-        ("import sys; print('oh no', file=sys.stderr)", "writes to stderr: oh no"),
         ("pass", "Run.finish is missing"),
         ("import os; os._exit(1)", "DeadKernelError"),
     ],
@@ -90,6 +92,25 @@ def test_a_chapter_that_breaks_its_contract_fails(root, code, message):
     with pytest.raises(BuildError, match=f"^01_first: .*{message}"):
         build(root, "smoke", only="first", html=False)
     assert not page(root, "01_first").exists()
+
+
+def test_what_a_chapter_writes_to_stderr_is_a_note_and_no_part_of_the_page(root, capsys):
+    noise = "import os, sys\nprint('\\noh no', file=sys.stderr)\nos.system('echo 1>&2 from C')\n"
+    write_chapter(root, "01_first", noise + FINISH.format(name="01_first"))
+    write_chapter(
+        root, "02_second", "import sys\nprint(file=sys.stderr)\n" + FINISH.format(name="02_second")
+    )
+    build(root, "smoke", html=False)
+    notes = [line for line in capsys.readouterr().out.splitlines() if "note" in line]
+    assert notes == [
+        "[1/2]   note: cell 4 wrote to stderr: oh no (book/logs/01_first.log)",
+        "[2/2]   note: cell 4 wrote to stderr: an empty line (book/logs/02_second.log)",
+    ]
+    for name in ("01_first", "02_second"):
+        outputs = nbformat.read(page(root, name), as_version=4).cells[-1].outputs
+        assert [(o.name, o.text) for o in outputs] == [("stdout", "accuracy 0.8\n")]
+    log = (root / "book/logs/01_first.log").read_text()
+    assert "oh no" in log and "from C" in log
 
 
 def test_chapters_not_selected_get_a_placeholder_or_keep_a_page_that_is_up_to_date(root):
@@ -154,13 +175,16 @@ def test_the_key_changes_with_what_the_chapter_depends_on_and_nothing_else(root,
     write_chapter(root, "01_first", FINISH.format(name="01_first") + "\n# more")
     seen.add(key(root))
     seen.add(key(root, profile="full"))
+    figure = {"mystnb": {"figure": {"caption": "another one"}}}
+    edit(root / "notebooks/01_first.ipynb", lambda n: n["cells"][2]["metadata"].update(figure))
+    seen.add(key(root))
     photos = tmp_path / "photos"
     photos.mkdir()
     (photos / "cat.0.jpg").write_bytes(b"a")
     seen.add(key(root, photos=str(photos)))
     (photos / "cat.1.jpg").write_bytes(b"a")
     seen.add(key(root, photos=str(photos)))
-    assert len(seen) == 7
+    assert len(seen) == 8
 
 
 def test_recorded_runs_count_for_the_chapters_that_read_them(root):
@@ -182,6 +206,9 @@ def test_code_that_does_not_parse_is_named_before_anything_runs(root):
     write_chapter(root, "01_first", "def broken(:")
     with pytest.raises(BuildError, match=r"01_first: invalid syntax: def broken\(:"):
         build(root, "smoke", html=False)
+    write_chapter(root, "01_first", "return 1")
+    with pytest.raises(BuildError, match=r"01_first: 'return' outside function: return 1"):
+        build(root, "smoke", html=False)
 
 
 def test_photos_go_only_to_chapters_that_have_the_parameter(root, tmp_path):
@@ -199,16 +226,30 @@ def test_photos_go_only_to_chapters_that_have_the_parameter(root, tmp_path):
     ("options", "message"),
     [
         ({"profile": "fast"}, "PROFILE=fast: accepted are smoke, quick, full"),
-        ({"photos": "nowhere"}, "PHOTOS=nowhere: no such folder"),
-        ({"mnist": "nowhere"}, "MNIST=nowhere: no such folder"),
+        ({"photos": "nowhere"}, "PHOTOS=nowhere: No such file or directory; accepted: a folder"),
+        ({"photos": "_toc.yml"}, "PHOTOS=_toc.yml: Not a directory; accepted: a folder"),
+        ({"mnist": "_toc.yml/x"}, "MNIST=_toc.yml/x: Not a directory; accepted: a folder"),
+        ({"mnist": "x" * 300}, "MNIST=xxx"),
+        ({"mnist": "~nobody-here/x"}, "MNIST=~nobody-here/x: No such user; accepted: a folder"),
         ({"only": "01,9"}, "ONLY=01,9: no chapter '9'; accepted are 01_first, 02_second"),
     ],
 )
 def test_bad_input_is_refused_before_anything_runs(root, options, message):
     with pytest.raises(BuildError) as caught:
         build(root, **options)
-    assert str(caught.value) == message
+    assert str(caught.value).startswith(message)
+    assert len(str(caught.value).splitlines()) == 1
     assert not (root / "book/chapters").exists()
+
+
+def test_a_folder_may_start_at_home_and_hold_any_name(root, tmp_path, monkeypatch):
+    photos = tmp_path / "home/cats $x {y}'s"
+    photos.mkdir(parents=True)
+    (photos / os.fsdecode(b"cat.\xe9.jpg")).write_bytes(b"a")
+    (photos / "gone.jpg").symlink_to("nowhere")
+    monkeypatch.setenv("HOME", str(photos.parent))
+    build(root, "smoke", photos="~/cats $x {y}'s", only="1", html=False)
+    assert read_about(chapters_of(root)[0])["parameters"]["photos"] == str(photos)
 
 
 def test_chapters_are_selected_by_number_or_name(root):
@@ -218,13 +259,120 @@ def test_chapters_are_selected_by_number_or_name(root):
     assert select(chapters, "2,first") == select(chapters, None) == chapters
 
 
-def test_pairs_that_differ_are_refused_whichever_is_newer(root):
-    markdown = root / "notebooks/01_first.md"
+def edit(path, change):
+    """A notebook, read, changed and written as an editor does it."""
+    notebook = json.loads(path.read_text())
+    change(notebook)
+    path.write_text(json.dumps(notebook))
+
+
+@pytest.mark.parametrize(
+    ("change", "where"),
+    [
+        (lambda n: n["cells"][1].update(source='profile = "quick"\nseed = 1'), "cell 2"),
+        (lambda n: n["cells"][0].update(source=["# Title\n", "\n", "Text."]), "cell 1"),
+        (lambda n: n["cells"][1]["metadata"].update(tags=["other"]), "cell 2"),
+        (lambda n: n["cells"][2]["metadata"].update(mystnb={"image": {"alt": "x"}}), "cell 3"),
+        (lambda n: n["cells"].pop(), "cell 3"),
+        (lambda n: n["cells"].append(n["cells"][0] | {"id": "new"}), "cell 4"),
+        (lambda n: n["cells"][2].update(cell_type="markdown"), "cell 3"),
+    ],
+)
+def test_pairs_that_differ_are_refused_with_the_cell_and_both_lines(root, change, where):
     chapter = chapters_of(root)[0]
     check_pair(chapter)
+    edit(chapter.source, change)
+    with pytest.raises(BuildError) as caught:
+        check_pair(chapters_of(root)[0])
+    said, markdown, notebook = str(caught.value).splitlines()
+    assert said.startswith(f"notebooks/01_first.md and .ipynb differ in {where}; take over")
+    assert markdown.startswith("  .md:    ") and notebook.startswith("  .ipynb: ")
+    assert markdown.split(": ", 1)[1].strip() != notebook.split(": ", 1)[1].strip()
+
+
+def test_both_lines_of_a_difference_are_shown(root):
+    markdown = root / "notebooks/01_first.md"
     markdown.write_text(markdown.read_text().replace("Chapter 01", "A chapter"))
-    with pytest.raises(BuildError, match=r"01_first\.md and \.ipynb differ"):
-        check_pair(chapter)
+    with pytest.raises(BuildError) as caught:
+        check_pair(chapters_of(root)[0])
+    assert str(caught.value).splitlines()[1:] == [
+        "  .md:    # A chapter_first",
+        "  .ipynb: # Chapter 01_first",
+    ]
+
+
+def left_by_an_editor(notebook):
+    notebook["metadata"] = {
+        "kernelspec": {"display_name": ".venv (3.11.7)", "language": "julia", "name": "other"},
+        "language_info": {"name": "python", "version": "3.11.7"},
+        "vscode": {"interpreter": {"hash": "abc"}},
+    }
+    notebook["cells"][1]["metadata"] |= {
+        "collapsed": True,
+        "jupyter": {"outputs_hidden": True},
+        "vscode": {"languageId": "python"},
+        "editable": False,
+    }
+    notebook["cells"][2]["metadata"]["tags"] = []
+    empty = {"cell_type": "code", "execution_count": None, "id": "new", "metadata": {}}
+    notebook["cells"].append(empty | {"outputs": [], "source": []})
+
+
+def stripped(notebook):
+    notebook["metadata"] = {}
+
+
+@pytest.mark.parametrize("change", [left_by_an_editor, stripped])
+def test_what_editors_leave_in_a_notebook_is_no_difference(root, change):
+    build(root, "smoke", only="1", html=False)
+    first, before = page(root, "01_first").read_bytes(), key(root)
+    edit(root / "notebooks/01_first.ipynb", change)
+    check_pair(chapters_of(root)[0])
+    assert key(root) == before
+    page(root, "01_first").unlink()
+    build(root, "smoke", only="1", html=False)
+    assert page(root, "01_first").read_bytes() == first
+
+
+def test_empty_lines_at_the_end_of_a_cell_are_no_difference(root):
+    before = key(root)
+    edit(root / "notebooks/01_first.ipynb", lambda n: n["cells"][2]["source"].append("\n\n"))
+    check_pair(chapters_of(root)[0])
+    assert key(root) == before
+
+
+def test_what_editors_leave_does_not_reach_the_markdown(root):
+    """With the configuration of this book's notebooks, which `jupytext --sync` reads."""
+    shutil.copy(REPO / "notebooks/jupytext.toml", root / "notebooks")
+    write_chapter(root, "01_first", "print(1)", tags=["reads-recorded"])
+    markdown = root / "notebooks/01_first.md"
+    before = markdown.read_text().split("---\n")[2:]
+    edit(root / "notebooks/01_first.ipynb", left_by_an_editor)
+    edit(root / "notebooks/01_first.ipynb", lambda n: n["cells"].pop())
+    edit(root / "notebooks/01_first.ipynb", lambda n: n["cells"][2].update(source="print(2)"))
+    edit(root / "notebooks/01_first.ipynb", lambda n: n["cells"][2]["metadata"].update(tags=["a"]))
+    jupytext.cli.jupytext(["--sync", "--quiet", str(root / "notebooks/01_first.ipynb")])
+    text = "---\n".join(before).replace("print(1)", "print(2)").replace("reads-recorded", "a")
+    assert markdown.read_text().split("---\n", 2)[2] == text
+    check_pair(chapters_of(root)[0])
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("01_first.ipynb", "<<<<<<< HEAD\n{}", "notebooks/01_first.ipynb is no notebook (NotJSON"),
+        ("01_first.ipynb", "{}", "notebooks/01_first.ipynb is no notebook ("),
+        ("01_first.ipynb", '{"cells": [{}], "metadata": {}, "nbformat": 4}', "notebooks/01_first"),
+        ("01_first.md", "---\na: [\n---\n# x", "notebooks/01_first.md is no notebook (ParserErr"),
+        ("01_first.md", "```{code-cell}\n:tags: [a\n```", "notebooks/01_first.md is no notebook"),
+    ],
+)
+def test_a_file_that_is_no_notebook_is_named(root, name, text, message):
+    (root / "notebooks" / name).write_text(text)
+    with pytest.raises(BuildError) as caught:
+        build(root)
+    assert str(caught.value).startswith(message)
+    assert len(str(caught.value).splitlines()) == 1
 
 
 def test_a_toc_entry_without_a_source_is_named(root):

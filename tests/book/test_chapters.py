@@ -21,12 +21,6 @@ pytestmark = pytest.mark.skipif(not NAMES, reason="no chapters yet")
 each_chapter = pytest.mark.parametrize("chapter", [Chapter(REPO, n) for n in NAMES], ids=NAMES)
 
 
-@pytest.fixture(autouse=True)
-def embedded_data(monkeypatch):
-    for name in ("SSGAN_PHOTOS", "SSGAN_MNIST"):
-        monkeypatch.delenv(name, raising=False)
-
-
 def parameters_cell(chapter):
     cells = [cell for cell in chapter.notebook.cells if cell.cell_type == "code"]
     assert "parameters" in cells[0].metadata.get("tags", []), "the first code cell has the tag"

@@ -2,7 +2,9 @@
 
 import os
 import re
+import shutil
 import subprocess
+from functools import partial
 from pathlib import Path
 from urllib.error import URLError
 
@@ -14,12 +16,42 @@ REPO = Path(__file__).resolve().parents[2]
 README = (REPO / "README.md").read_text(encoding="utf-8")
 
 
-def make(*words, **variables):
-    environment = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MAKELEVEL")}
+def make(*words, folder=REPO, **variables):
+    ours = ("MAKEFLAGS", "MAKELEVEL", "SSGAN_PHOTOS", "SSGAN_MNIST")
+    environment = {k: v for k, v in os.environ.items() if k not in ours}
     return subprocess.run(
-        ["make", *words], cwd=REPO, env=environment | variables,
+        ["make", *words], cwd=folder, env=environment | variables,
         capture_output=True, text=True, check=False,
     )  # fmt: skip
+
+
+SAYS = """#!/bin/sh
+[ "$1" = --version ] && echo "uv 0.13.9" && exit
+for word in "$(basename "$0")" "$@"; do printf '<%s>' "$word"; done
+echo " photos=$SSGAN_PHOTOS mnist=$SSGAN_MNIST env=$VIRTUAL_ENV backend=$MPLBACKEND"
+"""
+ODD = "a 'folder' of $cats \"dogs\" #1"
+
+
+@pytest.fixture
+def checkout(tmp_path):
+    """A checkout in a folder of an odd name, with an environment whose programs say their words."""
+    folder = tmp_path / ODD
+    for name in (".venv", ODD):
+        (folder / name / "bin").mkdir(parents=True)
+        for program in ("python", "uv", "ruff"):
+            (folder / name / "bin" / program).write_text(SAYS)
+            (folder / name / "bin" / program).chmod(0o755)
+    for name in ("Makefile", "requirements.lock", "pyproject.toml"):
+        shutil.copy(REPO / name, folder)
+    return folder
+
+
+def told(result):
+    """What the programs that make ran have said, line by line."""
+    assert result.returncode == 0, result.stderr
+    assert not result.stderr
+    return result.stdout.splitlines()
 
 
 @pytest.mark.parametrize(
@@ -59,9 +91,85 @@ def test_an_old_python_is_one_clear_error_and_leaves_nothing(tmp_path):
     assert not (tmp_path / "venv").exists()
 
 
-def test_paths_with_spaces_and_quotes_reach_the_builder():
-    line = make("-n", "book", "PHOTOS=my cat's photos").stdout
-    assert """--photos 'my cat'\\''s photos'""" in line
+def test_a_checkout_may_lie_in_any_folder_and_is_installed_once(checkout):
+    first, *installed, run = told(make("test", folder=checkout))
+    assert first == "installing requirements.lock into .venv"
+    assert [line.split(" photos=")[0] for line in installed] == [
+        "<uv><pip><sync><-q><--require-hashes><requirements.lock>",
+        "<uv><pip><install><-q><--no-deps><--no-build-isolation><-e><.>",
+    ]
+    assert all(f"env={checkout}/.venv backend" in line for line in installed)
+    assert run.startswith("<python><-m><pytest> ")
+    assert told(make("test", folder=checkout)) == [run]
+    for target, words in {
+        "pages": "<python><-m><book.build><--pages-only>",
+        "photos": "<python><-m><book.get_photos>",
+        "lint": "<ruff><check><.>",
+        "lock": "<uv><pip><compile><requirements.txt>",
+        "clean": "rm -rf _build book/chapters book/logs runs",
+    }.items():
+        assert told(make(target, folder=checkout))[0].startswith(words)
+    with (checkout / "requirements.lock").open("a") as lock:
+        lock.write("# newer")
+    assert told(make("test", folder=checkout))[0] == "installing requirements.lock into .venv"
+
+
+def test_the_environment_may_lie_in_any_folder(checkout):
+    told(make("test", f"VENV={ODD}", folder=checkout))
+    assert len(told(make("test", f"VENV={ODD}", folder=checkout))) == 1
+    (checkout / ODD).rename(checkout.parent / "elsewhere")
+    home = {"HOME": str(checkout.parent)}
+    assert len(told(make("test", "VENV=~/elsewhere", folder=checkout, **home))) == 1
+
+
+def test_a_checkout_without_git_is_installed_anew_when_the_lock_file_changes(checkout, tmp_path):
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    for name in ("sh", "basename", "cat", "cksum", "cut", "id", "test", "printf"):
+        (programs / name).symlink_to(shutil.which(name))
+    path = str(programs)
+    command = [shutil.which("make"), "test"]
+    lines = []
+    for text in ("# one", "# two", "# two"):
+        (checkout / "requirements.lock").write_text(text)
+        done = subprocess.run(command, cwd=checkout, env={"PATH": path}, capture_output=True)
+        assert not done.stderr
+        lines.append(len(done.stdout.splitlines()))
+    assert lines == [4, 4, 1]
+
+
+@pytest.mark.parametrize("name", ["my photos", "cats$dogs", "$(HOME)", "a'b", "~/cats", "-x", ODD])
+def test_a_folder_of_any_name_reaches_the_builder_and_jupyter(checkout, name):
+    told(make("test", folder=checkout))
+    there = name if name.startswith("~") else f"{checkout}/{name}"
+    words = "<python><-m><book.build><--profile=quick>"
+    for given, exported in (
+        ({"PHOTOS": name, "MNIST": name}, {}),  # on the command line, in the environment
+        ({}, {"PHOTOS": name, "MNIST": name}),
+        ({}, {"SSGAN_PHOTOS": name, "SSGAN_MNIST": name}),
+    ):
+        options = [f"{key}={value}" for key, value in given.items()]
+        (line,) = told(make("book", *options, folder=checkout, **exported))
+        assert line.startswith(f"{words}<--photos={name}><--mnist={name}><--only=> ")
+        (line,) = told(make("lab", *options, folder=checkout, MPLBACKEND="Agg", **exported))
+        assert line.startswith("<python><-m><jupyterlab>")
+        assert line.endswith(f" photos={there} mnist={there} env= backend=")
+    assert told(make("help", f"PHOTOS={name}", folder=checkout))[-4].endswith(f"[{name}]")
+    (line,) = told(make("book", "PHOTOS=", folder=checkout, SSGAN_PHOTOS=name))
+    assert "<--photos=>" in line
+
+
+def test_jupyter_is_allowed_to_run_for_root(checkout):
+    programs = checkout.parent / "programs"
+    programs.mkdir()
+    for number, words in {
+        "0": "<jupyterlab><--allow-root><notebooks>",
+        "1": "<jupyterlab><notebooks>",
+    }.items():
+        (programs / "id").write_text(f"#!/bin/sh\necho {number}\n")
+        (programs / "id").chmod(0o755)
+        path = f"{programs}:{os.environ['PATH']}"
+        assert words in told(make("lab", folder=checkout, PATH=path))[-1]
 
 
 def test_the_lock_file_pins_every_requirement_with_hashes():
@@ -82,12 +190,15 @@ def test_no_address_of_a_package_index_is_written_down():
     assert "--index-url" not in text
 
 
-def test_what_is_made_is_not_tracked():
+@pytest.mark.skipif(not shutil.which("git"), reason="git says what it ignores")
+def test_what_is_made_is_not_tracked(tmp_path):
+    """In a repository of its own: this may be a checkout without one, unpacked from an archive."""
     made = ["_build/x", "book/chapters/x.ipynb", "book/logs/x", "runs/x", "data/x", ".venv/x"]
-    result = subprocess.run(
-        ["git", "check-ignore", *made], cwd=REPO, capture_output=True, text=True
-    )
-    assert result.stdout.split() == made
+    shutil.copy(REPO / ".gitignore", tmp_path)
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("GIT_")}
+    git = partial(subprocess.run, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    git(["git", "init"], check=True)
+    assert git(["git", "check-ignore", *made]).stdout.split() == made
 
 
 def test_continuous_integration_runs_the_tests_first():

@@ -102,14 +102,48 @@ def test_label_that_is_no_digit(broken):
         load_digits(broken)
 
 
-def test_missing_file_that_cannot_be_downloaded(broken, monkeypatch):
-    def offline(*args, **kwargs):
-        raise RuntimeError("no network")
+def offline(root, download=True, **options):
+    """What torchvision leaves where its download breaks off."""
+    raw = Path(root) / "MNIST" / "raw"
+    raw.mkdir(parents=True, exist_ok=True)
+    (raw / "train-images-idx3-ubyte.gz").write_bytes(b"half")
+    raise RuntimeError("no network")
 
+
+def test_missing_file_that_cannot_be_downloaded(broken, monkeypatch):
     monkeypatch.setattr("ssgan_core.digits.images.MNIST", offline)
     (broken / "MNIST/raw/t10k-labels-idx1-ubyte").unlink()
     with pytest.raises(InputError, match=r"lacks t10k-labels-idx1-ubyte.*no network"):
         load_digits(broken)
+    assert len(list((broken / "MNIST/raw").iterdir())) == 3, "what was there stays, no more"
+
+
+def test_a_failed_download_leaves_the_folder_as_it_was(tmp_path, monkeypatch):
+    monkeypatch.setattr("ssgan_core.digits.images.MNIST", offline)
+    with pytest.raises(InputError, match=r"lacks train-images.*no network"):
+        load_digits(tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_is_found_from_home_and_from_the_root(mnist, monkeypatch):
+    monkeypatch.setenv("HOME", str(mnist.parent))
+    assert load_digits(f"~/{mnist.name}").name == "MNIST"
+    monkeypatch.setattr("ssgan_core.paths.project_root", lambda: mnist.parent)
+    assert load_digits(mnist.name).name == "MNIST"
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("", "a path is empty"),
+        ("~nobody-here/mnist", "~nobody-here/mnist starts with a user that"),
+        ("x" * 300, "which is no folder"),
+        (__file__, "test_images.py, which is no folder"),
+    ],
+)
+def test_a_path_that_leads_nowhere_is_named(path, message):
+    with pytest.raises(InputError, match=message):
+        load_digits(path)
 
 
 @settings(deadline=None, max_examples=25)

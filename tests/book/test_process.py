@@ -1,0 +1,127 @@
+"""The builder as a process: alone in its checkout, and gone with its kernel when it is ended."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from book_root import REPO, make_root, write_chapter
+
+from book.build import build
+from book.common import BuildError
+
+SLEEPS = "import os, time\nprint('asleep:', os.getpid(), flush=True)\ntime.sleep(600)"
+HOLDS_THE_LOCK = SLEEPS.replace("600)", "1)\nimport re; re.match('(a+)+$', 'a' * 60 + 'b')")
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+
+
+@pytest.fixture
+def root(tmp_path):
+    root = make_root(tmp_path / "root")
+    write_chapter(root, "01_first", SLEEPS)
+    return root
+
+
+@pytest.fixture
+def start(root):
+    """Start a build and wait until its first chapter is asleep; the process, and its kernel's."""
+    started = []
+
+    def start(**options):
+        command = [sys.executable, "-m", "book.build", "--profile", "smoke", "--only", "1"]
+        environment = os.environ | {"PYTHONPATH": str(REPO)}
+        pipes = dict.fromkeys(("stdout", "stderr"), subprocess.PIPE) | options
+        process = subprocess.Popen(command, cwd=root, env=environment, text=True, **pipes)
+        started.append(process.pid)
+        log = root / "book/logs/01_first.log"
+        until(lambda: log.exists() and "\n" in log.read_text(), process)
+        kernel = int(re.match(r"asleep: (\d+)", log.read_text())[1])
+        started.append(kernel)
+        return process, kernel
+
+    yield start
+    for number in started:
+        with suppress(ProcessLookupError):
+            os.kill(number, signal.SIGKILL)
+
+
+def until(true, process=None, seconds=120):
+    end = time.monotonic() + seconds
+    while not true():
+        assert process is None or process.poll() is None, process.stderr.read()
+        assert time.monotonic() < end
+        time.sleep(0.1)
+
+
+def gone(number):
+    """Whether a process has ended, be it that nobody has asked how."""
+    status = Path(f"/proc/{number}/stat")
+    return not status.exists() or status.read_text().rpartition(")")[2].split()[0] in "ZX"
+
+
+def left(root):
+    """What lies where builds write, less what every build leaves."""
+    files = {path.relative_to(root / "book").as_posix() for path in (root / "book").rglob("*.*")}
+    usual = {"logs/build.lock", "logs/01_first.log", "logs/01_first.ipynb"}
+    return {name for name in files if name.startswith(("logs/0", "logs/.", "chapters/"))} - usual
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_build_that_is_stopped_takes_its_kernel_along_and_leaves_no_page(root, start, number):
+    page = root / "book/chapters/01_first.ipynb"
+    page.parent.mkdir(parents=True)
+    page.write_text("an older page")
+    process, kernel = start()
+    process.send_signal(number)
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == 128 + number
+    assert gone(kernel)
+    assert error == "\ninterrupted; the same command goes on from here\n"
+    assert not left(root)
+
+
+def test_a_build_whose_terminal_is_closed_ends_like_one_that_is_stopped(root, start):
+    terminal, its_end = os.openpty()
+    process, kernel = start(stdin=its_end, stdout=its_end, stderr=its_end)
+    for end in (terminal, its_end):
+        os.close(end)
+    process.send_signal(signal.SIGHUP)
+    assert process.wait(60) == 128 + signal.SIGHUP
+    assert gone(kernel) and not left(root)
+
+
+def test_a_build_under_nohup_goes_on(start):
+    process, kernel = start(preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
+    process.send_signal(signal.SIGHUP)
+    time.sleep(1)
+    assert process.poll() is None and not gone(kernel)
+
+
+def test_the_kernel_of_a_killed_build_ends_and_the_next_build_begins(root, start):
+    write_chapter(root, "01_first", HOLDS_THE_LOCK)
+    process, kernel = start()
+    time.sleep(2)  # until its one call of C has begun
+    process.kill()
+    process.wait()
+    until(lambda: gone(kernel), seconds=3)
+    build(root, "smoke", pages_only=True, html=False)
+    assert left(root) == {
+        "logs/01_first.kernel.json",
+        "chapters/01_first.ipynb",
+        "chapters/02_second.ipynb",
+    }
+
+
+def test_a_second_build_in_the_same_checkout_is_refused_and_names_the_first(root, start):
+    process, _ = start()
+    with pytest.raises(BuildError) as caught:
+        build(root, "smoke", only="2", html=False)
+    assert str(caught.value) == (
+        f"process {process.pid} is building the book in {root}; wait for it or end it"
+    )
+    assert left(root) == {"logs/01_first.kernel.json"}

@@ -99,7 +99,7 @@ def test_a_checkout_may_lie_in_any_folder_and_is_installed_once(checkout):
         "<uv><pip><install><-q><--no-deps><--no-build-isolation><-e><.>",
     ]
     assert all(f"env={checkout}/.venv backend" in line for line in installed)
-    assert run.startswith("<python><-m><pytest> ")
+    assert run.startswith("<python><-m><pytest>")
     assert told(make("test", folder=checkout)) == [run]
     for target, words in {
         "pages": "<python><-m><book.build><--pages-only>",

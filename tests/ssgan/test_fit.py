@@ -98,6 +98,30 @@ def test_a_killed_training_goes_on_exactly(data, name, tmp_path, monkeypatch):
     )
 
 
+@pytest.mark.parametrize("name", ["article", "ssgan-contrast"])
+def test_the_same_goes_in_and_the_same_comes_out(data, name, monkeypatch):
+    fp32 = Hardware(torch.device("cpu"), bf16=False)
+    monkeypatch.setattr(Hardware, "detect", lambda: fp32)
+    first, second = (fit(find_recipe(name), data, 3, **SIZES, seed=1) for _ in range(2))
+    assert torch.equal(weights(first), weights(second))
+    assert first.history.drop(columns="seconds").equals(second.history.drop(columns="seconds"))
+    assert (first.test, first.best_step) == (second.test, second.best_step)
+    assert all(torch.equal(first.samples[at], second.samples[at]) for at in first.samples)
+    assert not torch.equal(
+        weights(first), weights(fit(find_recipe(name), data, 3, **SIZES, seed=2))
+    )
+    torch.set_num_threads(2)  # which adds in another order
+    try:
+        other = fit(find_recipe(name), data, 1, **SIZES | {"evaluations": 1}, seed=1)
+    finally:
+        torch.set_num_threads(1)
+    one = fit(find_recipe(name), data, 1, **SIZES | {"evaluations": 1}, seed=1)
+    rate = one.learner.rate  # Adam moves a weight by its rate, whatever the size of its gradient
+    apart = (weights(one) - weights(other)).abs()
+    assert apart.max() <= 2.1 * rate
+    assert (apart < rate / 100).float().mean() > 0.99
+
+
 def test_the_best_round_and_the_clock_survive_a_kill(data, tmp_path, monkeypatch):
     """All rounds are equally good, so the first is the best, and its weights are kept."""
     monkeypatch.setattr(fit_module, "accuracy", lambda *_: 0.5)

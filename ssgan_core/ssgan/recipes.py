@@ -188,53 +188,20 @@ ABLATIONS = {
     )
     for part, (about, changes) in WITHOUT.items()
 }
-# What stands between `supervised` and `article`, one change at a time: whatever the article gains
-# that its controls gain too is not the GAN's.
+# What stands between `supervised` and `article`: a gain that its controls share is not the GAN's.
+BESIDE = {
+    "labels": ("`article`'s optimizer, labels alone", {"gan": False}),
+    "batch-norm": ("`article-labels`, unlabeled images in the batch norm without a loss",
+                   {"gan": False, "seen": True}),
+    "frozen": ("`article` with a generator that keeps its first weights", {"frozen": True}),
+    "matching": ("`article` with a generator that matches features", {"feature_matching": True}),
+    "rotation": ("rotation prediction in place of the GAN", {"gan": False, "rotation": 1.0}),
+    "modern": ("`article-matching` with fresh statistics, cosine decay and EMA",
+               {"feature_matching": True, "fresh_statistics": True, "cosine": True, "ema": 0.999}),
+}  # fmt: skip
 CONTROLS = {
-    recipe.name: recipe
-    for recipe in (
-        replace(
-            ARTICLE,
-            name="article-labels",
-            about="`article`'s optimizer and steps, labels alone",
-            gan=False,
-        ),
-        replace(
-            ARTICLE,
-            name="article-batch-norm",
-            about="`article-labels`, and unlabeled images in the batch norm with no loss on them",
-            gan=False,
-            seen=True,
-        ),
-        replace(
-            ARTICLE,
-            name="article-frozen",
-            about="`article` with a generator whose weights stay as they started",
-            frozen=True,
-        ),
-        replace(
-            ARTICLE,
-            name="article-matching",
-            about="`article` with a generator that matches features",
-            feature_matching=True,
-        ),
-        replace(
-            ARTICLE,
-            name="article-rotation",
-            about="rotation prediction in place of `article`'s GAN",
-            gan=False,
-            rotation=1.0,
-        ),
-        replace(
-            ARTICLE,
-            name="article-matching-modern",
-            about="`article-matching` with fresh statistics, cosine decay and EMA",
-            feature_matching=True,
-            fresh_statistics=True,
-            cosine=True,
-            ema=0.999,
-        ),
-    )
+    f"article-{part}": replace(ARTICLE, name=f"article-{part}", about=about, **changes)
+    for part, (about, changes) in BESIDE.items()
 }
 ALL = RECIPES | ABLATIONS | CONTROLS
 

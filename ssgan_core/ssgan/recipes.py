@@ -17,9 +17,9 @@ class Recipe:
     one look at generated images, and one step of the generator, to the next: 4 keeps their cost
     to a quarter (as lazy regularization does; Karras et al. 2020, arXiv:1912.04958, section 3.1).
     `feature_matching` is the generator's loss instead of the adversarial one; `pull_away` weighs
-    the term that keeps its images apart; a `frozen` generator keeps its first weights. `consistency` weighs FixMatch's term on unlabeled
-    images: a weak view's class, where its probability reaches `confidence`, teaches a view
-    changed with strength `strong`. `contrast` weighs a second task on unlabeled images, to find
+    the term that keeps its images apart; a `frozen` generator keeps its first weights.
+    `consistency` weighs FixMatch's term on unlabeled images: a weak view's class, where its
+    probability reaches `confidence`, teaches a view changed with strength `strong`. `contrast` weighs a second task on unlabeled images, to find
     the weak view of the same image by the features of the strong one; `rotation` a third, to tell
     by which quarter turn each was rotated; `entropy` weighs the conditional entropy on them. With
     `seen` they pass through the classifier, and so into batch norm's statistics, in any case.

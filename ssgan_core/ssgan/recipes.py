@@ -19,10 +19,11 @@ class Recipe:
     `feature_matching` is the generator's loss instead of the adversarial one; `pull_away` weighs
     the term that keeps its images apart; a `frozen` generator keeps its first weights.
     `consistency` weighs FixMatch's term on unlabeled images: a weak view's class, where its
-    probability reaches `confidence`, teaches a view changed with strength `strong`. `contrast` weighs a second task on unlabeled images, to find
-    the weak view of the same image by the features of the strong one; `rotation` a third, to tell
-    by which quarter turn each was rotated; `entropy` weighs the conditional entropy on them. With
-    `seen` they pass through the classifier, and so into batch norm's statistics, in any case.
+    probability reaches `confidence`, teaches a view changed with strength `strong`. `contrast`
+    weighs a second task on unlabeled images, to find the weak view of the same image by the
+    features of the strong one; `rotation` a third, to tell by which quarter turn each was rotated;
+    `entropy` weighs the conditional entropy on them. With `seen` they pass through the classifier,
+    and so into batch norm's statistics, in any case.
 
     `labeled_batch=None` takes all labeled images in every step. `augment` is the strength of
     `photos.augment`; None leaves the images as they are. `ema` is the highest decay of the

@@ -17,11 +17,13 @@ class Recipe:
     one look at generated images, and one step of the generator, to the next: 4 keeps their cost
     to a quarter (as lazy regularization does; Karras et al. 2020, arXiv:1912.04958, section 3.1).
     `feature_matching` is the generator's loss instead of the adversarial one; `pull_away` weighs
-    the term that keeps its images apart. `consistency` weighs FixMatch's term on unlabeled
-    images: a weak view's class, where its probability reaches `confidence`, teaches a view
-    changed with strength `strong`. `contrast` weighs a second task on unlabeled images, to find
-    the weak view of the same image by the features of the strong one; `rotation` a third, to tell
-    by which quarter turn each was rotated; `entropy` weighs the conditional entropy on them.
+    the term that keeps its images apart; a `frozen` generator keeps its first weights.
+    `consistency` weighs FixMatch's term on unlabeled images: a weak view's class, where its
+    probability reaches `confidence`, teaches a view changed with strength `strong`. `contrast`
+    weighs a second task on unlabeled images, to find the weak view of the same image by the
+    features of the strong one; `rotation` a third, to tell by which quarter turn each was rotated;
+    `entropy` weighs the conditional entropy on them. With `seen` they pass through the classifier,
+    and so into batch norm's statistics, in any case.
 
     `labeled_batch=None` takes all labeled images in every step. `augment` is the strength of
     `photos.augment`; None leaves the images as they are. `ema` is the highest decay of the
@@ -41,12 +43,14 @@ class Recipe:
     gan_every: int = 1
     feature_matching: bool = False
     pull_away: float = 0.0
+    frozen: bool = False
     consistency: float = 0.0
     confidence: float = 0.95
     strong: float = 2.0
     contrast: float = 0.0
     rotation: float = 0.0
     entropy: float = 0.0
+    seen: bool = False
     unlabeled_weight: float = 1.0
     optimizer: str = "adam"
     learning_rate: float = 6e-3
@@ -65,8 +69,9 @@ class Recipe:
 
     @property
     def unlabeled(self) -> bool:
-        """Whether a loss looks at unlabeled images."""
-        return self.gan or max(self.consistency, self.contrast, self.rotation, self.entropy) > 0
+        """Whether a step takes unlabeled images."""
+        weights = (self.consistency, self.contrast, self.rotation, self.entropy)
+        return self.gan or self.seen or max(weights) > 0
 
     @property
     def two_views(self) -> bool:
@@ -184,7 +189,22 @@ ABLATIONS = {
     )
     for part, (about, changes) in WITHOUT.items()
 }
-ALL = RECIPES | ABLATIONS
+# What stands between `supervised` and `article`: a gain that its controls share is not the GAN's.
+BESIDE = {
+    "labels": ("`article`'s optimizer, labels alone", {"gan": False}),
+    "batch-norm": ("`article-labels`, unlabeled images in the batch norm without a loss",
+                   {"gan": False, "seen": True}),
+    "frozen": ("`article` with a generator that keeps its first weights", {"frozen": True}),
+    "matching": ("`article` with a generator that matches features", {"feature_matching": True}),
+    "rotation": ("rotation prediction in place of the GAN", {"gan": False, "rotation": 1.0}),
+    "modern": ("`article-matching` with fresh statistics, cosine decay and EMA",
+               {"feature_matching": True, "fresh_statistics": True, "cosine": True, "ema": 0.999}),
+}  # fmt: skip
+CONTROLS = {
+    f"article-{part}": replace(ARTICLE, name=f"article-{part}", about=about, **changes)
+    for part, (about, changes) in BESIDE.items()
+}
+ALL = RECIPES | ABLATIONS | CONTROLS
 
 
 def find_recipe(name: str) -> Recipe:

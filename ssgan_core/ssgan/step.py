@@ -208,7 +208,8 @@ def generator_step(learner: Learner, fake: Tensor, real_features: Tensor) -> Ten
         loss = form.real(logits)
     if recipe.pull_away:
         loss = loss + recipe.pull_away * losses.pull_away(features)
-    descend(learner.generator_optimizer, loss)
+    if not recipe.frozen:
+        descend(learner.generator_optimizer, loss)
     return loss
 
 

@@ -17,11 +17,12 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn, update_bn
 
 from ssgan_core import loop, losses
 from ssgan_core.checkpoint import checksum
+from ssgan_core.dcgan.networks import Discriminator
 from ssgan_core.device import Hardware, descend, own_random_numbers
 from ssgan_core.photos.augment import augment
 from ssgan_core.photos.decode import to_range
 from ssgan_core.photos.loader import Schedule
-from ssgan_core.photos.networks import LADDERS, Discriminator, Generator, draw
+from ssgan_core.photos.networks import LADDERS, Generator, draw
 from ssgan_core.photos.photoset import ImageSettings
 
 BETAS = (0.5, 0.999)

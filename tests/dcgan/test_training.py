@@ -11,9 +11,10 @@ from PIL import Image
 
 from ssgan_core.dcgan import training as dcgan
 from ssgan_core.dcgan.figures import animate_samples
+from ssgan_core.dcgan.networks import Discriminator
 from ssgan_core.dcgan.training import DCGANSettings, Gan, Recipe, dcgan_step, train
 from ssgan_core.errors import InputError
-from ssgan_core.photos.networks import LADDERS, Discriminator, Generator
+from ssgan_core.photos.networks import LADDERS, Generator
 
 SIZES = {"width": 32, "evaluations": 3}
 RECIPE = Recipe(batch=8)

@@ -31,6 +31,7 @@ from book.discover import (
 )
 from book.environment import clean_environment
 from book.freshness import key_of
+from ssgan_core.signals import on_stop
 
 
 def build(
@@ -191,11 +192,9 @@ def main() -> int:
     parser.add_argument("--only", help="chapters, by number or name, with commas between")
     parser.add_argument("--pages-only", action="store_true", help="run no chapter")
     options = parser.parse_args()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup has the last one ignored
-            signal.signal(number, _stop)
     try:
-        build(Path.cwd(), **vars(options))
+        with on_stop(_stop):
+            build(Path.cwd(), **vars(options))
     except (BuildError, OSError) as error:  # OSError: a full disk, a checkout of somebody else
         for line in str(error).splitlines():
             print(f"error: {line}", file=sys.stderr)
@@ -206,15 +205,15 @@ def main() -> int:
     return 0
 
 
-def _stop(number: int, frame: object) -> None:
+def _stop(name: str) -> None:
     """End with the kernel and without half a page, whoever asks for it."""
     logging.disable()  # a cell that is cut short is no news now
-    if number == signal.SIGHUP:  # the terminal is gone, and writing to it an error
+    if name == "SIGHUP":  # the terminal is gone, and writing to it an error
         with open(os.devnull, "w") as nowhere:
             for stream in (1, 2):
                 if stat.S_ISCHR(os.fstat(stream).st_mode):  # `isatty` says no once it is gone
                     os.dup2(nowhere.fileno(), stream)
-    raise KeyboardInterrupt(number)
+    raise KeyboardInterrupt(signal.Signals[name])
 
 
 if __name__ == "__main__":

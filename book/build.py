@@ -21,7 +21,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from book import execute, expectations
-from book.common import BuildError
+from book.common import BuildError, say
 from book.discover import (
     PROFILES,
     Chapter,
@@ -130,15 +130,15 @@ def _run(
             wanted = about.get("parameters", {})
         key = key_of(chapter, wanted)
         if about.get("key") == key:
-            print(f"{label} {chapter.name}: up to date", flush=True)
+            say(f"{label} {chapter.name}: up to date")
         elif chapter in selected:
             try:
                 execute.run_chapter(chapter, wanted, key, label)
             except BuildError as error:
-                print(f"{label}   failed", flush=True)
+                say(f"{label}   failed")
                 failures.append(str(error))
         else:
-            print(f"{label} {chapter.name}: not selected, a placeholder stands for it", flush=True)
+            say(f"{label} {chapter.name}: not selected, a placeholder stands for it")
             execute.write_placeholder(chapter)
     return failures
 
@@ -169,7 +169,7 @@ def _jupyter_book(root: Path) -> None:
             )
         )
     refuse_raw_markup(root / "_build/html/book")
-    print(f"book built in {time.monotonic() - started:.0f} s: {root / '_build/html/index.html'}")
+    say(f"book built in {time.monotonic() - started:.0f} s: {root / '_build/html/index.html'}")
 
 
 def refuse_raw_markup(pages: Path) -> None:

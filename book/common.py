@@ -1,7 +1,18 @@
 """What the book's commands share; brings no other package, for machines that only record."""
 
+import os
+import sys
+
 DATA_VARIABLES = {"photos": "SSGAN_PHOTOS", "mnist": "SSGAN_MNIST"}  # kinds of data, exported
 
 
 class BuildError(Exception):
     """The book cannot be built; the message is one line for a person."""
+
+
+def say(line: str) -> None:
+    """Progress as it comes; where nobody reads it any more, the work goes on in silence."""
+    try:
+        print(line, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -19,7 +19,7 @@ from papermill.exceptions import PapermillExecutionError
 from tqdm import tqdm
 from traitlets.config import Config
 
-from book.common import BuildError
+from book.common import BuildError, say
 from book.discover import METADATA, Chapter
 from ssgan_core.paths import whole_file
 
@@ -84,7 +84,7 @@ def run_chapter(chapter: Chapter, parameters: dict[str, Any], key: str, label: s
     try:
         notebook = _execute(chapter, parameters, partial, label)
         if note := take_stderr(notebook):
-            print(f"{label}   note: {note} ({chapter.log('.log').relative_to(chapter.root)})")
+            say(f"{label}   note: {note} ({chapter.log('.log').relative_to(chapter.root)})")
         metrics = _metrics(chapter, before)
         real = any(parameters.get(name) for name in ("photos", "mnist"))
         about = {"key": key, "parameters": parameters, "real": real, "device": metrics["device"]}
@@ -139,7 +139,7 @@ def _execute(
 ) -> nbformat.NotebookNode:
     total = len(chapter.notebook.cells) + 1  # papermill adds the cell with the parameters
     terminal = sys.stdout.isatty()
-    print(f"{label} {chapter.name}: {total} cells, {parameters['profile']}", flush=True)
+    say(f"{label} {chapter.name}: {total} cells, {parameters['profile']}")
     started = said = time.monotonic()
     with (
         tqdm(total=total, unit="cell", leave=False, file=sys.stdout, disable=not terminal) as bar,
@@ -153,7 +153,7 @@ def _execute(
             bar.update()
             if not terminal and time.monotonic() - said >= 20:
                 said = time.monotonic()
-                print(f"{label}   cell {done}/{total}, {said - started:.0f} s", flush=True)
+                say(f"{label}   cell {done}/{total}, {said - started:.0f} s")
 
         notebook = papermill.execute_notebook(
             _literal(chapter.source),
@@ -171,7 +171,7 @@ def _execute(
             extra_arguments=["--log-level=CRITICAL"],  # no word on TCP, nor on a stop in a cell
             config=Config(KernelManager={"connection_file": str(chapter.log(".kernel.json"))}),
         )
-    print(f"{label}   done in {time.monotonic() - started:.0f} s", flush=True)
+    say(f"{label}   done in {time.monotonic() - started:.0f} s")
     return notebook
 
 

@@ -125,3 +125,14 @@ def test_a_second_build_in_the_same_checkout_is_refused_and_names_the_first(root
         f"process {process.pid} is building the book in {root}; wait for it or end it"
     )
     assert left(root) == {"logs/01_first.kernel.json"}
+
+
+def test_a_build_goes_on_where_nobody_reads_what_it_says(tmp_path):
+    code = "from book.common import say\nfor n in range(9): say(n)\nopen('done', 'w')"
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, stdout=write,
+                          stderr=subprocess.PIPE, env=os.environ | {"PYTHONPATH": str(REPO)})  # fmt: skip
+    os.close(write)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert (tmp_path / "done").exists()

@@ -131,8 +131,10 @@ def test_a_build_goes_on_where_nobody_reads_what_it_says(tmp_path):
     code = "from book.common import say\nfor n in range(9): say(n)\nopen('done', 'w')"
     read, write = os.pipe()
     os.close(read)
-    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, stdout=write,
-                          stderr=subprocess.PIPE, env=os.environ | {"PYTHONPATH": str(REPO)})  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, stdout=write, stderr=subprocess.PIPE,
+        env=os.environ | {"PYTHONPATH": str(REPO)},
+    )  # fmt: skip
     os.close(write)
     assert (done.returncode, done.stderr) == (0, b"")
     assert (tmp_path / "done").exists()

@@ -104,7 +104,7 @@ def test_a_folder_is_all_its_photos(trained, pets, tmp_path, capsys):
     photos = [tmp_path / "b.JPG", tmp_path / "deep/er/c.jpeg", cat]
     assert [line.split(": ")[0] for line in out.splitlines()] == [str(path) for path in photos]
     assert err.splitlines() == [
-        f"error: {tmp_path}/empty holds no file .jpg or .jpeg",
+        f"error: {tmp_path}/empty holds no file .jpg or .jpeg or .jpe or .jfif",
         f"{tmp_path}: left out, not JPEG: 2 (d.png, e.csv)",
         f"error: {tmp_path}/a.jpg is a PNG file, not a JPEG",
     ]

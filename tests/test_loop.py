@@ -83,6 +83,7 @@ def test_a_training_may_have_all_the_time_there_is(minutes):
 
 def test_a_checkpoint_of_other_code_is_refused(tmp_path):
     path = tmp_path / "a.pt"
-    save_checkpoint(path, {"identity": NAME, "loop": {"step": 1}})
+    run(path)
+    save_checkpoint(path, {"identity": load_checkpoint(path)["identity"], "loop": {"step": 1}})
     with pytest.raises(InputError, match=r"a\.pt was written by another version"):
         run(path, parts={"came since": loop.Kept()})

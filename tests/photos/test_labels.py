@@ -130,7 +130,7 @@ def test_a_write_that_fails_leaves_the_older_set(photos, tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("os.replace", full)
-    with pytest.raises(InputError, match="No space left"):
+    with pytest.raises(InputError, match="no space left on the disk; the file from before is kept"):
         draw_labeled(photos, 20).write(file)
     assert [p.read_text() for p in tmp_path.iterdir()] == ["an older set"]
 

@@ -2,7 +2,6 @@
 
 import dataclasses
 import itertools
-from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -166,8 +165,8 @@ def test_a_kill_while_a_result_is_written_is_survived(tmp_path, monkeypatch):
         files = lambda name: tmp_path / name  # noqa: E731
         return plane_experiment.compare(DATA, {"oracle": METHODS["oracle"]}, {1: 2}, 4, 0, files)
 
-    def killed(state, path):
-        Path(path).write_bytes(b"half")
+    def killed(state, file):
+        file.write(b"half")
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:

@@ -236,7 +236,7 @@ def small_disk(folder: Path) -> Iterator[str]:
     try:
         yield "no space left on the disk"
     finally:
-        subprocess.run(["umount", folder], check=True)
+        subprocess.run(["umount", "--lazy", folder], check=True)
 
 
 @contextlib.contextmanager

@@ -58,7 +58,7 @@ pages: env  ## the book, nothing run
 	@$(BIN)/python -m book.build --pages-only
 
 test: env  ## the tests, in as many processes as there are cores
-	@$(BIN)/python -m pytest -n auto --maxprocesses=8
+	@$(BIN)/python -m pytest -n auto --maxprocesses=8 --dist worksteal
 
 lab: env  ## JupyterLab
 	@SSGAN_PHOTOS=$(call quote,$(call absolute,$(PHOTOS))) \

@@ -18,6 +18,7 @@ from pathlib import Path
 import torch
 
 from ssgan_core import loop
+from ssgan_core.results import source_fingerprint
 
 
 def begin(main, options: list[str], out: Path) -> int:
@@ -45,6 +46,7 @@ def killed(child: int, out: Path, kind: str, seconds: float) -> bool:
         if number:
             assert status == 0, f"status {status} in {out}"
             return False
+        time.sleep(0.001)  # leaves the processor to the training
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
     return True
@@ -54,6 +56,8 @@ if __name__ == "__main__":
     kills, folder, module, options = int(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], sys.argv[4:]
     torch.set_num_threads(1)
     loop.SAVE_SECONDS = 0.0  # a checkpoint after every step
+    for place in ("ssgan_core", module):  # seconds that every training would take again
+        source_fingerprint(place)
     main, chance = importlib.import_module(module).main, random.Random(0)
     began = time.monotonic()
     assert not killed(begin(main, options, folder / "whole"), folder / "whole", "never", 1e9)

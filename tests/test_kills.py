@@ -14,8 +14,8 @@ SCRIPT = Path(__file__).with_name("kill_trainings.py")
 CLOCKS = {"seconds", "minutes", "wall_s", "finished", "resumed", "out"}
 COMMANDS = {
     "ssgan_core.train": "--profile smoke --size 32 --width 8 --generator-width 16 --labels 10 "
-    "--evaluations 2 --steps 8 --photos {pets}",
-    "ssgan_core.train_digits": "--labels 10 --draws 2 --steps 12",
+    "--evaluations 2 --steps 4 --photos {pets}",
+    "ssgan_core.train_digits": "--labels 10 --draws 1 --steps 10",
 }
 
 

@@ -42,13 +42,18 @@ def pil_rgb(data: bytes) -> Image.Image:
     header = read_header(data)
     if header.fault:
         raise InputError(header.fault)
-    try:
-        image = Image.open(io.BytesIO(data)).convert("RGB")
-    except (OSError, SyntaxError, ValueError) as error:
-        raise InputError(f"cannot be decoded ({error})") from error
+    image = pil_stored(data)
     if header.orientation == 1:
         return image
     return to_pil_image(upright(pil_to_tensor(image), header.orientation))
+
+
+def pil_stored(data: bytes) -> Image.Image:
+    """The same as it is stored, as `stored_rgb` of torchvision's decoder gives it."""
+    try:
+        return Image.open(io.BytesIO(data)).convert("RGB")
+    except (OSError, SyntaxError, ValueError) as error:
+        raise InputError(f"cannot be decoded ({error})") from error
 
 
 def _open(path: str | Path, decode: Callable):

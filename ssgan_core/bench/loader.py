@@ -24,11 +24,11 @@ from PIL.Image import Image
 from torch import Tensor
 from torchvision.transforms.v2.functional import pil_to_tensor, resize
 
-from ssgan_core.bench.folders import folder_loader, pil_rgb, unpack
+from ssgan_core.bench.folders import folder_loader, pil_stored, unpack
 from ssgan_core.bench.timing import end_with_parent, race
 from ssgan_core.errors import InputError
 from ssgan_core.paths import resolve_path
-from ssgan_core.photos.decode import decode_jpeg_rgb, quiet, read_header, to_range
+from ssgan_core.photos.decode import quiet, read_header, stored_rgb, to_range
 from ssgan_core.photos.files import PhotoCollection, scan
 from ssgan_core.photos.loader import Loader, PhotoStream, has_dali
 from ssgan_core.photos.photoset import decode_all
@@ -172,8 +172,8 @@ def stages(photos: PhotoCollection, size: int, repeats: int = 3) -> pd.DataFrame
     """
     with torch_threads(1), quiet():
         seconds = {
-            "PIL": _own_stages(photos, size, repeats, pil_rgb),
-            "torchvision": _own_stages(photos, size, repeats, decode_jpeg_rgb),
+            "PIL": _own_stages(photos, size, repeats, pil_stored),
+            "torchvision": _own_stages(photos, size, repeats, stored_rgb),
         }
         if has_dali():
             shared = {name: seconds["torchvision"][name] for name in ("read", "check")}

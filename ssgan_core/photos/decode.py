@@ -163,12 +163,19 @@ def decode_jpeg_rgb(data: bytes) -> Tensor:
     header = read_header(data)
     if header.fault:
         raise InputError(header.fault)
+    return upright(stored_rgb(data), header.orientation)
+
+
+def stored_rgb(data: bytes) -> Tensor:
+    """The picture in a JPEG file whose headers are sound, uint8 (3, H, W), as it is stored.
+
+    Raises InputError, the end of a sentence, where libjpeg gives up.
+    """
     try:
         encoded = torch.frombuffer(bytearray(data), dtype=torch.uint8)
-        image = decode_jpeg(encoded, mode=ImageReadMode.RGB)
+        return decode_jpeg(encoded, mode=ImageReadMode.RGB)
     except RuntimeError as error:
         raise InputError(f"cannot be decoded ({str(error).rsplit(', ', 1)[-1]})") from error
-    return upright(image, header.orientation)
 
 
 def to_range(images: Tensor, pixel_range: PixelRange) -> Tensor:

@@ -7,10 +7,13 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 import torch
+from torchvision.transforms.v2.functional import pil_to_tensor
 
-from ssgan_core.bench import loader
+from ssgan_core.bench import folders, loader
 from ssgan_core.bench.folders import unpack
 from ssgan_core.pets.collection import draw_pets
+from ssgan_core.photos import decode
+from ssgan_core.photos.decode import stored_rgb
 from ssgan_core.photos.files import scan
 from ssgan_core.photos.loader import has_dali
 
@@ -74,3 +77,14 @@ def test_each_stage_of_loading_takes_time(photos):
     assert list(costs.columns) == ["PIL", "torchvision", "DALI"][: 2 + has_dali()]
     assert list(costs.index) == ["read", "check", "decode", "resize", "to float"]
     assert (costs.loc[["read", "check", "decode"]] > 0).all(axis=None)
+
+
+def test_the_stage_of_decoding_does_not_walk_the_headers_again(photos, monkeypatch):
+    def walked(data):
+        raise AssertionError("the headers are a stage of their own")
+
+    for module in (decode, folders):
+        monkeypatch.setattr(module, "read_header", walked)
+    data = photos.read(0)
+    pictures = stored_rgb(data), pil_to_tensor(folders.pil_stored(data))
+    assert (pictures[0].int() - pictures[1].int()).abs().float().mean() < 1

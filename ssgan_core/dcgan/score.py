@@ -18,6 +18,7 @@ from ssgan_core.device import Hardware
 from ssgan_core.photos.decode import to_range
 from ssgan_core.photos.files import UNKNOWN
 from ssgan_core.photos.photoset import PhotoSet
+from ssgan_core.photos.splits import HELD
 from ssgan_core.ssgan.fit import Fit, fit
 from ssgan_core.ssgan.recipes import find_recipe
 
@@ -94,7 +95,7 @@ def train_judge(
     The held-out images of both splits are the reference, at most `MOST` of them.
     """
     table = data.table
-    held_out = table["split"].isin(["val", "test"])
+    held_out = table["split"].isin(HELD)
     split = table["split"].where(held_out | (table["label"] == UNKNOWN), "labeled")
     everything = replace(data, table=table.assign(split=split))
     chosen = {"labeled_batch": 64, "learning_rate": 1e-3, "rate_by_width": False}

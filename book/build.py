@@ -18,8 +18,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from book import execute, expectations
 from book.common import BuildError, say
 from book.discover import (
@@ -31,6 +29,7 @@ from book.discover import (
 )
 from book.environment import clean_environment
 from book.freshness import key_of
+from ssgan_core.paths import Held, hold
 from ssgan_core.signals import on_stop
 
 
@@ -100,15 +99,13 @@ def _alone(root: Path) -> Iterator[None]:
     """
     path = root / "book/logs/build.lock"
     path.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(path)
     try:
-        lock.acquire(blocking=False)
-    except Timeout:
+        lock = hold(path)
+    except Held as other:
         raise BuildError(
-            f"process {path.read_text()} is building the book in {root}; wait for it or end it"
+            f"process {other.args[0]} is building the book in {root}; wait for it or end it"
         ) from None
     try:
-        path.write_text(str(os.getpid()))
         yield
     finally:
         lock.release()

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ssgan_core.errors import InputError, explain
+from ssgan_core.errors import InputError, apart, explain
 from ssgan_core.paths import whole_file
 
 
@@ -62,12 +62,9 @@ def resume_checkpoint(path: Path | None, identity: Mapping[str, Any]) -> dict[st
         return None
     theirs = saved.get("identity")
     theirs = theirs if isinstance(theirs, dict) else {}
-    differ = [key for key, value in identity.items() if theirs.get(key) != value]
-    if differ:
-        here = ", ".join(f"{key} {identity[key]!r}" for key in differ)
-        there = ", ".join(f"{key} {theirs.get(key)!r}" for key in differ)
+    if differ := apart(theirs, identity):
         raise InputError(
-            f"{path} is a checkpoint of another training ({there}, not {here}); "
+            f"{path} is a checkpoint of another training ({differ}); "
             "remove it, or give another folder"
         )
     return saved

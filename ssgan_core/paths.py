@@ -7,6 +7,8 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 from ssgan_core.errors import InputError, explain
 
 
@@ -66,6 +68,24 @@ def whole_file(path: Path) -> Iterator[Path]:
     except OSError as error:
         kept = "; the file from before is kept" if path.is_file() else ""
         raise OSError(error.errno, explain(error) + kept, str(path)) from error
+
+
+class Held(Exception):
+    """Another process holds a lock; its number and its host."""
+
+
+def hold(path: Path) -> FileLock:
+    """A lock at `path`: this process's until it ends, however it ends, or releases it.
+
+    The file tells its process and host. Raises Held where another process has it.
+    """
+    lock = FileLock(path, is_singleton=True, thread_local=False)
+    try:
+        lock.acquire(blocking=False)
+    except Timeout as error:
+        raise Held(*[*path.read_text("utf-8").split(), "?", "?"][:2]) from error
+    path.write_text(f"{os.getpid()}\n{platform.node()}\n", encoding="utf-8")
+    return lock
 
 
 def _works(process: int) -> bool:

@@ -8,7 +8,6 @@ import ast
 import dataclasses
 import hashlib
 import json
-import os
 import platform
 import re
 import reprlib
@@ -25,12 +24,12 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 import torch
-from filelock import FileLock, Timeout
+from filelock import FileLock
 from scipy import stats
 
 from ssgan_core.device import broadcast, rank
-from ssgan_core.errors import InputError, explain
-from ssgan_core.paths import project_root, whole_file
+from ssgan_core.errors import InputError, apart, explain
+from ssgan_core.paths import Held, hold, project_root, whole_file
 from ssgan_core.settings import Settings
 
 PACKAGES = ("torch", "torchvision", "nvidia-dali-cuda120", "numpy", "scikit-learn")
@@ -98,7 +97,7 @@ class Run:
         try:
             found = json.loads(path.read_text(encoding="utf-8"))
             there = {"chapter": found["chapter"]} | found["settings"] | _checksums(found["data"])
-            differ = [name for name, value in here.items() if there.get(name) != value]
+            differ = apart(there, here, reprlib.repr)
             values = {} if differ else found["values"]
             told = ", ".join(f"{name} {format_ci(runs['last'])}" for name, runs in values.items())
             finished = found["finished"]
@@ -110,10 +109,8 @@ class Run:
                 "give another --out, or remove the folder"
             ) from error
         if differ:
-            theirs = ", ".join(f"{name} {reprlib.repr(there.get(name))}" for name in differ)
-            ours = ", ".join(f"{name} {reprlib.repr(here[name])}" for name in differ)
             raise InputError(
-                f"{self.folder} holds another run, finished {finished} ({theirs}, not {ours}); "
+                f"{self.folder} holds another run, finished {finished} ({differ}); "
                 "give another --out, or remove the folder"
             )
         return f"already done, finished {finished}: test accuracy {told}; {path}"
@@ -166,12 +163,9 @@ def claim(folder: Path) -> FileLock | None:
     if rank() == 0:
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(folder / LOCK, is_singleton=True, thread_local=False)
-            lock.acquire(blocking=False)
-            about = f"{os.getpid()}\n{platform.node()}\n"
-            Path(lock.lock_file).write_text(about, encoding="utf-8")
-        except Timeout:
-            process, host = [*(folder / LOCK).read_text("utf-8").split(), "?", "?"][:2]
+            lock = hold(folder / LOCK)
+        except Held as other:
+            process, host = other.args
             refused = f"process {process} on {host} is at work in {folder}; "
             refused += "wait for its end, or end it"
         except OSError as error:

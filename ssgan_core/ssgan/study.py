@@ -110,4 +110,4 @@ def settings_then(metrics: Mapping[str, Any]) -> str:
 def settings_table(names: Sequence[str]) -> pd.DataFrame:
     """The settings in which recipes differ, a column each; all settings of a single one."""
     table = pd.DataFrame({name: find_recipe(name).settings for name in names}, dtype=object)
-    return table[table.astype(str).nunique(axis=1) > 1] if len(names) > 1 else table
+    return table[table.map(repr).nunique(axis=1) > 1] if len(names) > 1 else table

@@ -468,3 +468,6 @@ def test_the_table_of_recipes_shows_only_what_differs():
     assert table.index.tolist() == ["rotation"]
     assert table.loc["rotation"].tolist() == [find_recipe("ssgan").rotation, 0.0]
     assert "learning_rate" in settings_table(["ssgan"]).index
+    baselines = settings_table(["supervised", "supervised-augmented"])  # None is a setting too
+    assert baselines.loc["labeled_batch"].tolist() == [None, 32]
+    assert {"augment", "ema", "stem"} <= set(baselines.index)

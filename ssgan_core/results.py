@@ -249,8 +249,8 @@ def device_name() -> str:
 def mean_ci(values: Sequence[float]) -> tuple[float, float]:
     """Mean of independent runs and the half width of its 95 % Student-t interval; `nan` of one."""
     values = pd.Series(values, dtype=float)
-    half = stats.t.ppf(0.975, len(values) - 1) * values.sem()
-    return float(values.mean()), float(half)
+    half = stats.t.ppf(0.975, len(values) - 1) * values.sem(skipna=False)
+    return float(values.mean(skipna=False)), float(half)
 
 
 def wilson_ci(correct: int, total: int) -> tuple[float, float]:

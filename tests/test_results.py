@@ -202,6 +202,7 @@ def test_student_interval_of_a_worked_case():
     assert mean == 2.0
     assert half == pytest.approx(4.3027 * 1 / math.sqrt(3), rel=1e-4)
     assert math.isnan(mean_ci([1.0])[1])
+    assert all(map(math.isnan, mean_ci([0.9, math.nan, 0.8])))  # no run is left out in silence
 
 
 def test_formatted_interval():

@@ -19,7 +19,7 @@ from matplotlib.ticker import MaxNLocator
 from PIL import Image as Picture
 from torch import Tensor
 
-from ssgan_core.results import mean_ci
+from ssgan_core.intervals import mean_ci
 
 PALETTE = ("#6b7680", "#2a6fbb", "#f08a24", "#d62f4b", "#3a9a6b", "#7d5ba6", "#8c5a3c", "#14919b",
            "#d977b0", "#9a9a2e")  # fmt: skip

@@ -25,16 +25,15 @@ import numpy as np
 import pandas as pd
 import torch
 from filelock import FileLock
-from scipy import stats
 
 from ssgan_core.device import broadcast, rank
 from ssgan_core.errors import InputError, apart, explain
+from ssgan_core.intervals import format_ci
 from ssgan_core.paths import Held, hold, project_root, whole_file
 from ssgan_core.settings import Settings
 
 PACKAGES = ("torch", "torchvision", "nvidia-dali-cuda120", "numpy", "scikit-learn")
 LOCK = ".lock"  # in a run's folder while a process is at work there
-ACCURACIES = {"test accuracy": "last", "linear probe": "probe"}
 
 
 @dataclasses.dataclass
@@ -246,25 +245,6 @@ def device_name() -> str:
     return f"{model}, {threads} thread{'s' if threads > 1 else ''}"
 
 
-def mean_ci(values: Sequence[float]) -> tuple[float, float]:
-    """Mean of independent runs and the half width of its 95 % Student-t interval; `nan` of one."""
-    values = pd.Series(values, dtype=float)
-    half = stats.t.ppf(0.975, len(values) - 1) * values.sem(skipna=False)
-    return float(values.mean(skipna=False)), float(half)
-
-
-def wilson_ci(correct: int, total: int) -> tuple[float, float]:
-    """95 % Wilson interval of an accuracy counted on `total` test images (Wilson 1927)."""
-    interval = stats.binomtest(correct, total).proportion_ci(method="wilson")
-    return float(interval.low), float(interval.high)
-
-
-def format_ci(values: Sequence[float]) -> str:
-    """Percent with its interval, `71.3 ± 2.4 %`; a single run is printed without one."""
-    mean, half = mean_ci(values)
-    return f"{100 * mean:.1f} %" if np.isnan(half) else f"{100 * mean:.1f} ± {100 * half:.1f} %"
-
-
 def tidy(values: Mapping[str, Mapping[str, Sequence]], seed: int) -> pd.DataFrame:
     """One row a run of values by method, column and run, as `metrics.json` holds them.
 
@@ -307,33 +287,6 @@ def read_recorded(
     return pd.DataFrame(rows)
 
 
-def interval_table(
-    runs: pd.DataFrame,
-    by: Sequence[str] = ("method",),
-    against: str | None = None,
-    columns: Mapping[str, str] = ACCURACIES,
-) -> pd.DataFrame:
-    """Means with their 95 % intervals over the runs that agree in the columns `by`, in percent.
-
-    `columns` are title → column; one that no run has is left out. Beside the first stands what it
-    gains over the method `against` in runs that agree in the seed and the rest of `by`; last
-    comes the number of runs.
-    """
-    shown = {t: c for t, c in columns.items() if c in runs and runs[c].notna().any()}
-    groups, rows = dict(iter(runs.groupby(list(by), sort=False))), []
-    for key, group in groups.items():
-        here = dict(zip(by, key, strict=True))
-        found = {title: group[column].dropna() for title, column in shown.items()}
-        cells = {title: format_ci(v) if len(v) else "–" for title, v in found.items()}
-        if against:
-            others = groups.get(tuple((here | {"method": against}).values()), runs[:0])
-            first, column = next(iter(shown.items()))
-            told = "–" if here["method"] == against else gain(group, others, column)[0]
-            cells = {first: cells[first], f"against {against}": told} | cells
-        rows.append(here | cells | {"runs": len(group)})
-    return pd.DataFrame(rows).set_index(list(by))
-
-
 def origin_table(runs: pd.DataFrame) -> pd.DataFrame:
     """What the recorded runs of each method took, on average, and where they ran."""
     groups = runs.groupby("method", sort=False)
@@ -346,51 +299,6 @@ def origin_table(runs: pd.DataFrame) -> pd.DataFrame:
             "date": groups.finished.max().str[:10],
         }
     )
-
-
-def gain(runs: pd.DataFrame, others: pd.DataFrame, column: str = "last") -> tuple[str, str]:
-    """What runs gain over others of the same seeds, and what that allows to say.
-
-    The mean difference of a column in points with its 95 % interval, `+2.1 ± 1.4 points`, and a
-    sentence; a dash where they share no seed.
-    """
-    pair = [rows.set_index("seed")[column] for rows in (runs, others)]
-    both = pd.concat(pair, axis=1, join="inner").to_numpy(dtype=float)
-    if not len(both):
-        return "–", "No two runs have the same labels."
-    mean, half = mean_ci(100 * (both[:, 0] - both[:, 1]))
-    if np.isnan(half):
-        return f"{mean:+.1f} points", "One draw has no spread: this is an anecdote, not a result."
-    if abs(mean) <= half:
-        verdict = "The interval contains zero: these draws do not show a difference."
-    else:
-        verdict = "The interval excludes zero."
-    return f"{round(mean, 1) + 0.0:+.1f} ± {half:.1f} points", verdict  # + 0.0: never -0.0
-
-
-def in_words(runs: pd.DataFrame | None, pairs: Mapping[str, tuple[str, str]]) -> dict[str, str]:
-    """What a text says of an experiment: key → words, "not recorded" where there are no runs.
-
-    For every method in `pairs` its mean accuracy, under its name; draw by draw, by their seeds,
-    its accuracies (`draws-…`) and linear probes (`probes-…`); its mean `steps-…`. For every pair,
-    name → (method, other), what the first gains over the other (`gain-…`) and its `verdict-…`.
-    """
-    if runs is None:
-        runs = pd.DataFrame(columns=["method", "seed", "last", "steps"])
-    methods = dict.fromkeys(method for pair in pairs.values() for method in pair)
-    rows = {method: runs[runs.method == method].sort_values("seed") for method in methods}
-    words = {}
-    for method, own in rows.items():
-        told = {
-            method: format_ci(own["last"]) if len(own) else "",
-            f"draws-{method}": ", ".join(f"{100 * value:.1f} %" for value in own["last"]),
-            f"probes-{method}": ", ".join(f"{100 * v:.1f} %" for v in own.get("probe", ())),
-            f"steps-{method}": f"{own.steps.mean():,.0f}" if len(own) and "steps" in own else "",
-        }
-        words |= {key: text or "not recorded" for key, text in told.items()}
-    for key, (method, other) in pairs.items():
-        words[f"gain-{key}"], words[f"verdict-{key}"] = gain(rows[method], rows[other])
-    return words
 
 
 def _plain(value: Any) -> Any:

@@ -22,10 +22,11 @@ from ssgan_core.predict import save_model
 from ssgan_core.results import Run, claim, write_json
 from ssgan_core.settings import Folder
 from ssgan_core.ssgan.analysis import linear_probe
+from ssgan_core.ssgan.evaluate import accuracy
 from ssgan_core.ssgan.fit import SAMPLE_FILE, Fit, fit
 from ssgan_core.ssgan.recipes import ALL, Recipe, find_recipe
 from ssgan_core.ssgan.settings import PhotoSettings, SSGANSettings
-from ssgan_core.ssgan.study import data_summary, label_draws
+from ssgan_core.ssgan.study import data_summary, label_draws, photo_by_photo
 
 
 class TrainSettings(PhotoSettings):
@@ -113,7 +114,10 @@ def train(settings: TrainSettings) -> Fit | None:
             "steps": [columns["step"][-1]],
             "minutes": [columns["seconds"][-1] / 60],
             "probe": [linear_probe(done.learner, done.model, data)],
+            "correct": [photo_by_photo(done)],
         }
+        if (data.labels("unlabeled") >= 0).any():
+            values["unlabeled"] = [accuracy(done.learner, done.model, data, "unlabeled")]
         write_json(folder / "history.json", columns)
         if done.samples:
             last = folder / "samples" / SAMPLE_FILE.format(max(done.samples))

@@ -54,6 +54,10 @@ def test_a_training_leaves_metrics_samples_and_a_model(trained):
     assert metrics["recipe"] == find_recipe("ssgan").settings
     assert 0 <= metrics["values"]["ssgan"]["last"][0] <= 1
     assert 0 <= metrics["values"]["ssgan"]["probe"][0] <= 1
+    assert 0 <= metrics["values"]["ssgan"]["unlabeled"][0] <= 1
+    (correct,) = metrics["values"]["ssgan"]["correct"]
+    assert set(correct) <= {"0", "1"}
+    assert correct.count("1") / len(correct) == metrics["values"]["ssgan"]["last"][0]
     assert metrics["values"]["ssgan"]["steps"] == [4]
     history = json.loads((trained / "history.json").read_text())
     assert history["step"] == [2, 4] and history["fake"][0] > 0

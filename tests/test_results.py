@@ -1,8 +1,7 @@
-"""Run folders, provenance and intervals."""
+"""Run folders and provenance."""
 
 import contextlib
 import json
-import math
 import os
 import shutil
 import signal
@@ -11,22 +10,12 @@ import time
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 
 from ssgan_core import results
 from ssgan_core.errors import InputError
-from ssgan_core.results import (
-    Run,
-    claim,
-    format_ci,
-    gain,
-    mean_ci,
-    provenance,
-    wilson_ci,
-    write_json,
-)
+from ssgan_core.results import Run, claim, provenance, write_json
 from ssgan_core.settings import Settings
 
 DATA = {"name": "made up", "checksum": "abc"}
@@ -195,45 +184,6 @@ def test_a_failed_write_leaves_the_old_file(tmp_path):
         write_json(path, {"a": float("nan")})
     assert json.loads(path.read_text()) == {"a": 1}
     assert [p.name for p in tmp_path.iterdir()] == ["metrics.json"]
-
-
-def test_student_interval_of_a_worked_case():
-    mean, half = mean_ci([1.0, 2.0, 3.0])
-    assert mean == 2.0
-    assert half == pytest.approx(4.3027 * 1 / math.sqrt(3), rel=1e-4)
-    assert math.isnan(mean_ci([1.0])[1])
-    assert all(map(math.isnan, mean_ci([0.9, math.nan, 0.8])))  # no run is left out in silence
-
-
-def test_formatted_interval():
-    assert format_ci([0.7]) == "70.0 %"
-    assert format_ci([0.6, 0.7, 0.8]) == "70.0 ± 24.8 %"
-
-
-def test_wilson_interval_stays_inside_zero_and_one():
-    low, high = wilson_ci(10, 10)
-    assert 0.6 < low < 0.8 and high == 1.0
-
-
-def runs(accuracies, **options):
-    return pd.DataFrame({"seed": range(len(accuracies)), "last": accuracies}, **options)
-
-
-def test_a_paired_gain_is_told_with_its_interval_and_what_it_allows_to_say():
-    others = runs([0.70, 0.71, 0.72])
-    clear = gain(runs([0.80, 0.82, 0.81]), others)
-    assert clear == ("+10.0 ± 2.5 points", "The interval excludes zero.")
-    text, verdict = gain(runs([0.80, 0.60, 0.75]), others)
-    assert text.startswith("+0.7 ± ") and "contains zero" in verdict
-    text, verdict = gain(runs([0.7]), runs([0.8]))
-    assert text == "-10.0 points" and "anecdote" in verdict
-
-
-def test_runs_are_paired_by_seed_not_by_label_or_place():
-    mine, others = runs([0.8, 0.9], index=["a", "a"]), runs([0.7, 0.7], index=["b", "b"])
-    assert gain(mine, others)[0].startswith("+15.0 ± ")
-    mine, others = runs([0.6, 0.9], index=["a", "a"]), runs([0.5, 0.8], index=["b", "b"])
-    assert gain(mine, others[::-1])[0] == "+10.0 ± 0.0 points"
 
 
 @pytest.mark.skipif(not shutil.which("git"), reason="git makes the commits")

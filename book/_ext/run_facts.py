@@ -105,7 +105,7 @@ class RunResults(SphinxDirective):
     has_content = True
 
     def run(self) -> list[nodes.Node]:
-        from ssgan_core.results import format_ci  # brings PyTorch: only a page that needs it pays
+        from ssgan_core.intervals import format_ci  # brings PyTorch: only a page that needs it pays
 
         records = read_records(Path(self.env.srcdir))
         rows = []
@@ -131,7 +131,8 @@ class RecordedResults(SphinxDirective):
     """Table of the experiments recorded on real data: mean test accuracy at the last step."""
 
     def run(self) -> list[nodes.Node]:
-        from ssgan_core.results import interval_table, read_recorded
+        from ssgan_core.intervals import interval_table
+        from ssgan_core.results import read_recorded
         from ssgan_core.ssgan.study import settings_then
 
         shelf = Path(self.env.srcdir) / "book/recorded"

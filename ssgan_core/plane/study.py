@@ -12,10 +12,10 @@ from torch import Tensor
 
 from ssgan_core.checkpoint import load_checkpoint, save_checkpoint
 from ssgan_core.errors import InputError
+from ssgan_core.intervals import interval_table
 from ssgan_core.plane.points import PlaneData, draw_many
 from ssgan_core.plane.settings import Recipe
 from ssgan_core.plane.training import Density, Trained, train
-from ssgan_core.results import interval_table
 
 GOAL = 0.99
 

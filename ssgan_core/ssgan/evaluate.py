@@ -65,9 +65,10 @@ def probabilities(
 def accuracy(
     learner: Learner, model: nn.Module, data: PhotoSet, split: str, reduction: int = 1
 ) -> float:
-    """Share of a split's images whose most probable class is the true one."""
+    """Share of a split's images whose most probable class is the true one, where that is known."""
     predicted = probabilities(learner, model, data, split, reduction).argmax(1)
-    return float((predicted == data.labels(split)).mean())
+    truth = data.labels(split)
+    return float((predicted == truth)[truth >= 0].mean())
 
 
 def generate(learner: Learner, noise: Tensor) -> Tensor:

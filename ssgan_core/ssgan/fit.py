@@ -37,8 +37,9 @@ class Fit:
     three models: `last` (EMA where the recipe has it), `last_raw` (the weights of the last step)
     and `best` (like `last`, at the evaluation of the best validation accuracy, `best_step`; those
     on smaller images, as `Recipe.small_first` has them, do not compete). `model` is the network
-    of `last`, `probabilities` (T, K) its softmax on the test images. `samples` maps an
-    evaluation's step to generated images (40, 3, S, S), uint8.
+    of `last`, `probabilities` (T, K) its softmax on the test images, `correct` (T,) whether it
+    reads each of them right. `samples` maps an evaluation's step to generated images (40, 3, S, S),
+    uint8.
     """
 
     recipe: Recipe
@@ -47,6 +48,7 @@ class Fit:
     test: dict[str, float]
     best_step: int
     probabilities: np.ndarray
+    correct: np.ndarray
     samples: dict[int, Tensor]
     learner: Learner
     model: nn.Module
@@ -136,13 +138,16 @@ def fit(
         report(f"{recipe.name}: generated images are nearly all alike: the generator has collapsed")
     model = evaluation_model(learner, data)
     on_test = probabilities(learner, model, data, "test")
-    test = {"last": float((on_test.argmax(1) == data.labels("test")).mean())}
+    correct = on_test.argmax(1) == data.labels("test")
+    test = {"last": float(correct.mean())}
     test["last_raw"] = accuracy(learner, learner.classifier, data, "test")
     last = deepcopy(model.state_dict())
     model.load_state_dict(best["weights"])
     test["best"] = accuracy(learner, model, data, "test")
     model.load_state_dict(last)
-    return Fit(recipe, seed, history, test, best["step"], on_test, dict(samples), learner, model)
+    return Fit(
+        recipe, seed, history, test, best["step"], on_test, correct, dict(samples), learner, model
+    )
 
 
 def batch_sizes(recipe: Recipe, data: PhotoSet) -> dict[str, int]:

@@ -7,6 +7,8 @@ from ssgan_core.errors import InputError
 
 WIDTH = 16  # channels of the first stage in the network whose learning rates were tried
 
+OF_A_GAN = ("explicit", "feature_matching", "pull_away", "frozen", "grows")  # none without one
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -66,6 +68,13 @@ class Recipe:
     small_first: float = 0.0
     grows: bool = False
     fresh_statistics: bool = True
+
+    def __post_init__(self) -> None:
+        if strays := [name for name in OF_A_GAN if getattr(self, name) and not self.gan]:
+            raise InputError(
+                f"recipe {self.name!r} has no GAN, and cannot have {', '.join(strays)}; "
+                "set gan=True, or leave them out"
+            )
 
     @property
     def unlabeled(self) -> bool:

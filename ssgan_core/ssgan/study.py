@@ -68,6 +68,11 @@ def run_draws(
     return fits
 
 
+def photo_by_photo(done: Fit) -> str:
+    """Whether each test image was read right, 1, or wrong, 0, in the order of their paths."""
+    return "".join(map(str, done.correct.astype(int)))
+
+
 def fit_runs(fits: Mapping[str, Sequence[Fit]]) -> pd.DataFrame:
     """Trainings by recipe as a frame of runs, as `ssgan_core.results` has it.
 
@@ -78,15 +83,16 @@ def fit_runs(fits: Mapping[str, Sequence[Fit]]) -> pd.DataFrame:
         | done.test
         | {"steps": done.history.step.iloc[-1], "minutes": done.history.seconds.iloc[-1] / 60}
         | {term: done.history[term].tolist() for term in ("labeled", "validation")}
+        | {"correct": photo_by_photo(done)}
         for name, runs in fits.items()
         for done in runs
     )
 
 
 def summary(runs: pd.DataFrame) -> dict[str, dict[str, list]]:
-    """What `metrics.json` keeps of each recipe: a value a draw of each test accuracy, and the
-    validation accuracies of its evaluations."""
-    kept = [*TESTED.values(), "validation"]
+    """What `metrics.json` keeps of each recipe: a value a draw of each test accuracy, the
+    validation accuracies of its evaluations, and which test images the last of them read right."""
+    kept = [*TESTED.values(), "validation", "correct"]
     return {name: rows[kept].to_dict("list") for name, rows in runs.groupby("method", sort=False)}
 
 

@@ -13,17 +13,9 @@ import pytest
 from book import record
 from book.common import BuildError
 from ssgan_core.errors import InputError
+from ssgan_core.intervals import format_ci, gain, in_words, interval_table, mean_ci
 from ssgan_core.plots import PALETTE
-from ssgan_core.results import (
-    format_ci,
-    gain,
-    in_words,
-    interval_table,
-    mean_ci,
-    origin_table,
-    read_recorded,
-    tidy,
-)
+from ssgan_core.results import origin_table, read_recorded, tidy
 from ssgan_core.ssgan.figures import curve_beside_figures, training_curves
 from ssgan_core.ssgan.recipes import find_recipe
 from ssgan_core.ssgan.study import settings_then
@@ -94,8 +86,8 @@ def test_a_gain_compares_trainings_of_the_same_seeds(runs):
     mean, half = mean_ci(100 * (gan["last"].to_numpy() - alone["last"].to_numpy()))
     assert table["feature_matching"] == f"{mean:+.1f} ± {half:.1f} points"
     assert table["supervised"] == "–"
-    assert gain(gan, alone)[0] == table["feature_matching"]
-    assert gain(gan[:1], alone[1:])[0] == "–"
+    assert str(gain(gan, alone)) == table["feature_matching"]
+    assert str(gain(gan[:1], alone[1:])) == "–"
     assert interval_table(frame, against="none")["against none"].tolist() == ["–", "–"]
     twin = pd.concat([gan, gan.assign(method="twin")])
     assert interval_table(twin, against="twin")["against twin"].tolist() == [
@@ -113,7 +105,8 @@ def test_a_text_tells_of_runs_draw_by_draw(runs):
     assert words["draws-supervised"] == ", ".join(f"{100 * v:.1f} %" for v in alone["last"])
     assert words["probes-supervised"] == ", ".join(["90.0 %"] * 4)
     gan = frame[frame.method == "feature_matching"]
-    assert (words["gain-gan"], words["verdict-gan"]) == gain(gan, alone)
+    assert words["gain-gan"] == str(gain(gan, alone))
+    assert words["verdict-gan"] == gain(gan, alone).sentence
     assert words["none"] == words["draws-none"] == words["steps-none"] == "not recorded"
     assert words["gain-no"] == "–" and words.keys() == in_words(None, pairs).keys()
 

@@ -8,6 +8,7 @@ from torch import nn
 
 from ssgan_core import losses
 from ssgan_core.device import Hardware
+from ssgan_core.errors import InputError
 from ssgan_core.photos.networks import ResNet18
 from ssgan_core.ssgan import step as photos
 from ssgan_core.ssgan.recipes import Recipe, find_recipe
@@ -111,6 +112,13 @@ def test_a_step_keeps_generated_images_out_of_the_statistics(name, kept_out):
         return torch.cat([value for key, value in buffers if "running" in key])
 
     assert torch.equal(running(0.0), running(5.0)) is kept_out
+
+
+def test_a_control_that_means_nothing_is_refused():
+    alone = find_recipe("article-labels")
+    for part in ("frozen", "feature_matching", "explicit"):
+        with pytest.raises(InputError, match=f"'article-labels' has no GAN.*{part}"):
+            replace(alone, **{part: True})
 
 
 def test_between_two_looks_ours_is_its_training_without_a_gan():

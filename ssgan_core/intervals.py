@@ -1,0 +1,199 @@
+"""How a result is stated: means with intervals, paired differences with what they allow to say.
+
+Runs are frames as `ssgan_core.results` has them: a row a run, `method`, `seed`, and in other
+columns what was measured.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from ssgan_core.errors import InputError
+
+ACCURACIES = {"test accuracy": "last", "linear probe": "probe"}
+MATTERS = 1.0  # points; a smaller difference than that is none for whoever uses the classifier
+SENTENCES = {
+    "adds": "The interval excludes zero.",
+    "costs": "The interval excludes zero.",
+    "nothing that matters": "The 90 % interval lies within a point of zero: nothing that matters.",
+    "open": "The interval contains zero: these draws do not show a difference.",
+}
+
+
+def mean_ci(values: Sequence[float]) -> tuple[float, float]:
+    """Mean of independent runs and the half width of its 95 % Student-t interval; `nan` of one."""
+    values = pd.Series(values, dtype=float)
+    half = stats.t.ppf(0.975, len(values) - 1) * values.sem(skipna=False)
+    return float(values.mean(skipna=False)), float(half)
+
+
+def wilson_ci(correct: int, total: int) -> tuple[float, float]:
+    """95 % Wilson interval of an accuracy counted on `total` test images (Wilson 1927)."""
+    interval = stats.binomtest(correct, total).proportion_ci(method="wilson")
+    return float(interval.low), float(interval.high)
+
+
+def format_ci(values: Sequence[float]) -> str:
+    """Percent with its interval, `71.3 ± 2.4 %`, or `98.2 % (95.5 to 100)` where that would leave
+    0 to 100; a single run is printed without one."""
+    mean, half = (100 * part for part in mean_ci(values))
+    if np.isnan(half):
+        return f"{mean:.1f} %"
+    if mean - half >= 0 and mean + half <= 100:
+        return f"{mean:.1f} ± {half:.1f} %"
+    low, high = np.clip([mean - half, mean + half], 0, 100)
+    return f"{mean:.1f} % ({low:.3g} to {high:.3g})"
+
+
+@dataclass(frozen=True)
+class Gain:
+    """What runs gain over others of the same seeds, in points.
+
+    `half` and `half_90` are the half widths of the 95 % and 90 % intervals, NaN of one draw;
+    `draws` the number of pairs; `steps` the mean number of training steps of each side.
+    """
+
+    mean: float
+    half: float
+    half_90: float
+    draws: int
+    steps: tuple[float, float]
+
+    @property
+    def verdict(self) -> str:
+        """`adds` or `costs` where the 95 % interval excludes 0, `nothing that matters` where the
+        90 % interval lies within a point of 0 (the two one-sided tests of equivalence; Schuirmann
+        1987), else `open`."""
+        if abs(self.mean) > self.half:
+            return "adds" if self.mean > 0 else "costs"
+        within = abs(self.mean) + self.half_90 <= MATTERS
+        return "nothing that matters" if within else "open"
+
+    def __str__(self) -> str:
+        """`+2.1 ± 1.4 points`; a dash where no two runs share a seed."""
+        if not self.draws:
+            return "–"
+        mean = f"{round(self.mean, 1) + 0.0:+.1f}"  # + 0.0: never -0.0
+        return f"{mean} points" if np.isnan(self.half) else f"{mean} ± {self.half:.1f} points"
+
+    @property
+    def sentence(self) -> str:
+        """What that allows to say, and whether both sides had the same number of steps."""
+        if not self.draws:
+            return "No two runs have the same labels."
+        if np.isnan(self.half):
+            said = "One draw has no spread: this is an anecdote, not a result."
+        else:
+            said = SENTENCES[self.verdict]
+        mine, other = self.steps
+        if abs(mine - other) > 0.01 * other:
+            said += f" The steps are not equal: {mine:,.0f} against {other:,.0f}."
+        return said
+
+
+def gain(runs: pd.DataFrame, others: pd.DataFrame, column: str = "last") -> Gain:
+    """What runs gain over others of the same seeds in a column of shares of 1.
+
+    Where the column is the test accuracy and both tell photo by photo what they read right, the
+    interval is crossed: it covers other draws of labels and other test photos (`crossed_error`).
+    Else it covers other draws alone. InputError where the photos do not add up to the accuracy.
+    """
+    names = [name for name in (column, "steps", "correct") if name in runs and name in others]
+    pair = [rows.set_index("seed")[names] for rows in (runs, others)]
+    both = pd.concat(pair, axis=1, join="inner", keys=("mine", "other"))
+    points = 100 * (both["mine"][column] - both["other"][column]).astype(float)
+    sides = (both["mine"], both["other"])
+    steps = tuple(side["steps"].mean() if "steps" in names else np.nan for side in sides)
+    if len(both) < 2:
+        return Gain(points.mean(), np.nan, np.nan, len(both), steps)
+    error, freedom = points.sem(skipna=False), len(both) - 1
+    if column == "last" and "correct" in names and both.notna().all(axis=None):
+        marks = [_marks(side) for side in sides]
+        for side, read in zip(sides, marks, strict=True):
+            if not np.allclose(read.mean(1), side["last"].astype(float)):
+                raise InputError(
+                    f"of the photos in `correct` {read.mean(1)} are right, but `last` is "
+                    f"{side['last'].to_numpy()}: these are not the same runs"
+                )
+        error, freedom = crossed_error(100 * (marks[0] - marks[1]))
+    halves = (stats.t.ppf(level, freedom) * error for level in (0.975, 0.95))
+    return Gain(points.mean(skipna=False), *halves, len(both), steps)
+
+
+def _marks(runs: pd.DataFrame) -> np.ndarray:
+    """Photo by photo 1 where it was read right, else 0: (draws, photos)."""
+    return np.array([list(map(int, text)) for text in runs["correct"]])
+
+
+def crossed_error(values: np.ndarray) -> tuple[float, float]:
+    """Standard error of the mean of values (draws, photos), both of them samples of many; and its
+    degrees of freedom.
+
+    With v_d, v_p and v_r the variances of a draw's mean, of a photo's mean and of what neither
+    explains, the error is √(v_d/D + v_p/P − v_r/(DP)): each of the first two has v_r in it. Degrees
+    of freedom as Satterthwaite (1946) has them.
+    """
+    draws, photos = values.shape
+    by_draw, by_photo = values.mean(1), values.mean(0)
+    rest = values - by_draw[:, None] - by_photo + values.mean()
+    parts = np.array([by_draw.var(ddof=1) / draws, by_photo.var(ddof=1) / photos])
+    noise = (rest**2).sum() / ((draws - 1) * (photos - 1)) / (draws * photos)
+    variance = max(parts.sum() - noise, parts.max())
+    freedom = variance**2 / max((parts**2 / (draws - 1, photos - 1)).sum(), 1e-300)
+    return float(np.sqrt(variance)), float(max(freedom, 1.0))
+
+
+def interval_table(
+    runs: pd.DataFrame,
+    by: Sequence[str] = ("method",),
+    against: str | None = None,
+    columns: Mapping[str, str] = ACCURACIES,
+) -> pd.DataFrame:
+    """Means with their 95 % intervals over the runs that agree in the columns `by`, in percent.
+
+    `columns` are title → column; one that no run has is left out. Beside the first stands what it
+    gains over the method `against` in runs that agree in the seed and the rest of `by`; last
+    comes the number of runs.
+    """
+    shown = {t: c for t, c in columns.items() if c in runs and runs[c].notna().any()}
+    groups, rows = dict(iter(runs.groupby(list(by), sort=False))), []
+    for key, group in groups.items():
+        here = dict(zip(by, key, strict=True))
+        found = {title: group[column].dropna() for title, column in shown.items()}
+        cells = {title: format_ci(v) if len(v) else "–" for title, v in found.items()}
+        if against:
+            others = groups.get(tuple((here | {"method": against}).values()), runs[:0])
+            first, column = next(iter(shown.items()))
+            told = "–" if here["method"] == against else str(gain(group, others, column))
+            cells = {first: cells[first], f"against {against}": told} | cells
+        rows.append(here | cells | {"runs": len(group)})
+    return pd.DataFrame(rows).set_index(list(by))
+
+
+def in_words(runs: pd.DataFrame | None, pairs: Mapping[str, tuple[str, str]]) -> dict[str, str]:
+    """What a text says of an experiment: key → words, "not recorded" where there are no runs.
+
+    For every method in `pairs` its mean accuracy, under its name; draw by draw, by their seeds,
+    its accuracies (`draws-…`) and linear probes (`probes-…`); its mean `steps-…`. For every pair,
+    name → (method, other), what the first gains over the other (`gain-…`) and its `verdict-…`.
+    """
+    if runs is None:
+        runs = pd.DataFrame(columns=["method", "seed", "last", "steps"])
+    methods = dict.fromkeys(method for pair in pairs.values() for method in pair)
+    rows = {method: runs[runs.method == method].sort_values("seed") for method in methods}
+    words = {}
+    for method, own in rows.items():
+        told = {
+            method: format_ci(own["last"]) if len(own) else "",
+            f"draws-{method}": ", ".join(f"{100 * value:.1f} %" for value in own["last"]),
+            f"probes-{method}": ", ".join(f"{100 * v:.1f} %" for v in own.get("probe", ())),
+            f"steps-{method}": f"{own.steps.mean():,.0f}" if len(own) and "steps" in own else "",
+        }
+        words |= {key: text or "not recorded" for key, text in told.items()}
+    for key, (method, other) in pairs.items():
+        found = gain(rows[method], rows[other])
+        words[f"gain-{key}"], words[f"verdict-{key}"] = str(found), found.sentence
+    return words

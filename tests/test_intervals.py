@@ -1,0 +1,128 @@
+"""How results are stated: intervals, paired differences, verdicts."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from ssgan_core.errors import InputError
+from ssgan_core.intervals import crossed_error, format_ci, gain, mean_ci, wilson_ci
+
+
+def runs(accuracies, **options):
+    return pd.DataFrame({"seed": range(len(accuracies)), "last": accuracies}, **options)
+
+
+def photo_by_photo(marks, **columns):
+    """Runs that tell which photos they read right: marks (draws, photos) of 0 and 1."""
+    told = ["".join(map(str, row)) for row in marks.astype(int)]
+    return runs(marks.mean(1)).assign(correct=told, **columns)
+
+
+def test_student_interval_of_a_worked_case():
+    mean, half = mean_ci([1.0, 2.0, 3.0])
+    assert mean == 2.0
+    assert half == pytest.approx(4.3027 * 1 / math.sqrt(3), rel=1e-4)
+    assert math.isnan(mean_ci([1.0])[1])
+    assert all(map(math.isnan, mean_ci([0.9, math.nan, 0.8])))  # no run is left out in silence
+
+
+def test_formatted_interval():
+    assert format_ci([0.7]) == "70.0 %"
+    assert format_ci([0.6, 0.7, 0.8]) == "70.0 ± 24.8 %"
+
+
+def test_no_interval_is_told_beyond_all_and_nothing():
+    assert format_ci([0.97, 0.98, 0.996]) == "98.2 % (94.9 to 100)"
+    assert format_ci([0.01, 0.02, 0.06]) == "3.0 % (0 to 9.57)"
+
+
+def test_wilson_interval_stays_inside_zero_and_one():
+    low, high = wilson_ci(10, 10)
+    assert 0.6 < low < 0.8 and high == 1.0
+
+
+def test_a_paired_gain_is_told_with_its_interval_and_what_it_allows_to_say():
+    others = runs([0.70, 0.71, 0.72])
+    clear = gain(runs([0.80, 0.82, 0.81]), others)
+    assert str(clear) == "+10.0 ± 2.5 points" and clear.sentence == "The interval excludes zero."
+    unclear = gain(runs([0.80, 0.60, 0.75]), others)
+    assert str(unclear).startswith("+0.7 ± ") and "contains zero" in unclear.sentence
+    single = gain(runs([0.7]), runs([0.8]))
+    assert str(single) == "-10.0 points" and "anecdote" in single.sentence
+    none = gain(runs([0.7]), runs([0.8])[:0])
+    assert str(none) == "–" and none.draws == 0 and "same labels" in none.sentence
+
+
+@pytest.mark.parametrize(
+    ("differences", "verdict"),
+    [
+        ([0.02, 0.03, 0.025, 0.02], "adds"),
+        ([-0.02, -0.03, -0.025, -0.02], "costs"),
+        ([0.004, -0.004, 0.003, -0.002], "nothing that matters"),
+        ([0.03, -0.03, 0.04, -0.02], "open"),
+        ([0.02], "open"),
+    ],
+)
+def test_three_verdicts(differences, verdict):
+    alone = 0.7 * np.ones(len(differences))
+    assert gain(runs(alone + differences), runs(alone)).verdict == verdict
+
+
+def test_unequal_steps_are_said():
+    mine, others = (runs([0.8, 0.9]).assign(steps=steps) for steps in (12_000, 6_000))
+    assert "12,000 against 6,000" in gain(mine, others).sentence
+    assert "steps" not in gain(mine, mine).sentence
+    assert "steps" not in gain(runs([0.8, 0.9]), others).sentence
+
+
+def test_runs_are_paired_by_seed_not_by_label_or_place():
+    mine, others = runs([0.8, 0.9], index=["a", "a"]), runs([0.7, 0.7], index=["b", "b"])
+    assert str(gain(mine, others)).startswith("+15.0 ± ")
+    mine, others = runs([0.6, 0.9], index=["a", "a"]), runs([0.5, 0.8], index=["b", "b"])
+    assert str(gain(mine, others[::-1])) == "+10.0 ± 0.0 points"
+
+
+def test_the_crossed_error_is_that_of_other_draws_and_other_photos():
+    """Simulated: draws and photos both vary, and the error is how far their mean strays."""
+    rng = np.random.default_rng(0)
+
+    def sample(draws=6, photos=50):
+        return (
+            0.10 * rng.normal(size=(draws, 1))
+            + 0.40 * rng.normal(size=photos)
+            + 0.50 * rng.normal(size=(draws, photos))
+        )
+
+    tables = [sample() for _ in range(2000)]
+    truth = np.std([table.mean() for table in tables])
+    told = np.sqrt(np.mean([crossed_error(table)[0] ** 2 for table in tables]))
+    assert told == pytest.approx(truth, rel=0.05)
+    covered = [abs(t.mean()) <= gain_half(t) for t in tables]
+    assert 0.93 < np.mean(covered) < 0.98
+
+
+def gain_half(values):
+
+    error, freedom = crossed_error(values)
+    return stats.t.ppf(0.975, freedom) * error
+
+
+def test_photos_widen_the_interval_where_they_disagree():
+    rng = np.random.default_rng(0)
+    alone = np.tile(rng.random(200) < 0.8, (5, 1))  # draws that all agree
+    better = alone | (np.arange(200) < 30)  # the same few photos in every draw
+    wide = gain(photo_by_photo(better), photo_by_photo(alone))
+    narrow = gain(runs(better.mean(1)), runs(alone.mean(1)))
+    assert wide.mean == pytest.approx(narrow.mean) and wide.half > narrow.half
+    mixed = gain(photo_by_photo(better), runs(alone.mean(1)))
+    assert mixed == narrow  # where one side tells no photos: draws alone
+
+
+def test_photos_that_do_not_add_up_to_the_accuracy_are_refused():
+    marks = np.array([[1, 1, 0, 0], [1, 0, 0, 0]])
+    other = photo_by_photo(marks)
+    with pytest.raises(InputError, match="correct"):
+        gain(other.assign(last=0.9), other)

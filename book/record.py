@@ -8,6 +8,7 @@ import argparse
 import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import tomllib
@@ -126,6 +127,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.add_argument(f"--{kind}", help=f"folder of {kind}, where one is read")
     parser.add_argument("--jobs", type=int, default=1, help="runs made side by side")
     given, more = parser.parse_known_args(arguments)
+    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # as `ssgan_core` left it for the imports
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         if given.jobs < 1:
             raise BuildError(f"--jobs is {given.jobs}; accepted: 1 and more")

@@ -106,13 +106,17 @@ def test_any_encoding_can_say_anything(encoding):
     assert (ran.stdout, ran.stderr) == (text, b"")
 
 
-def test_ctrl_c_during_imports_is_no_traceback(tmp_path):
-    """A torch that takes its time stands before the real one."""
-    (tmp_path / "torch.py").write_text(
+@pytest.mark.parametrize(
+    ("module", "imported"),
+    [("ssgan_core.train", "torch"), ("book.build", "pydantic"), ("book.record", "argparse")],
+)
+def test_ctrl_c_during_imports_is_no_traceback(module, imported, tmp_path):
+    """A module that takes its time stands before the real one."""
+    (tmp_path / f"{imported}.py").write_text(
         "import pathlib, time\npathlib.Path(__file__).with_name('here').touch()\ntime.sleep(60)\n"
     )
     process = subprocess.Popen(
-        [sys.executable, "-m", "ssgan_core.train"],
+        [sys.executable, "-m", module],
         cwd=ROOT,
         env=os.environ | {"PYTHONPATH": str(tmp_path)},
         stderr=subprocess.PIPE,

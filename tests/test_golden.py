@@ -1,11 +1,13 @@
 """What the package computes and says is what `python tests/golden.py` recorded."""
 
 import json
+import re
 
 import golden
 import pytest
 
 RECORDED = json.loads(golden.FILE.read_text("utf-8"))
+TIME = re.compile("seconds|times|roofline|rates|limit|waiting|cache_over")  # in a value's name
 SAME_MACHINE = RECORDED["machine"] == golden.machine()
 
 
@@ -40,3 +42,19 @@ def test_a_chapter_at_smoke_size_says_what_it_said_and_is_silent_on_stderr(name)
     if SAME_MACHINE:
         assert found["outputs"] == then["outputs"]
         assert {key: found["values"].get(key) for key in then["values"]} == then["values"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        golden.chapters()[0],
+        *(pytest.param(n, marks=pytest.mark.scale) for n in golden.chapters()[1:]),
+    ],
+)
+def test_a_chapter_run_twice_measures_the_same(name):
+    """All but times: of those the record has none, as they never agree."""
+    once, again = (golden.of_chapter(name)["values"] for _ in range(2))
+    compared = RECORDED["chapters"][name]["values"].keys()
+    assert {k: once[k] for k in compared} == {k: again[k] for k in compared}
+    times = {key for key in once if key not in compared}
+    assert all(TIME.search(key) for key in times), times

@@ -1,7 +1,10 @@
 """The builder as a process: alone in its checkout, and gone with its kernel when it is ended."""
 
+import json
 import os
+import random
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -9,6 +12,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+import nbformat
 import pytest
 from book_root import REPO, make_root, write_chapter
 
@@ -138,3 +142,50 @@ def test_a_build_goes_on_where_nobody_reads_what_it_says(tmp_path):
     os.close(write)
     assert (done.returncode, done.stderr) == (0, b"")
     assert (tmp_path / "done").exists()
+
+
+@pytest.mark.parametrize("kills", [3, pytest.param(50, marks=pytest.mark.scale)])
+def test_a_build_killed_anywhere_ends_as_one_that_never_was(kills, tmp_path):
+    """At random moments of whole builds, pages included; what lies there is whole at any time."""
+    root, chance = make_root(tmp_path / "root"), random.Random(0)
+    command = [sys.executable, "-m", "book.build", "--profile", "smoke"]
+
+    def begin():
+        environment = os.environ | {"PYTHONPATH": str(REPO)}
+        return subprocess.Popen(command, cwd=root, env=environment, stdout=subprocess.DEVNULL)
+
+    def product():
+        """Executed chapters without times and their records by name; the names of all pages."""
+        found = {}
+        for path in (root / "book/chapters").glob("*.ipynb"):
+            notebook = nbformat.read(path, as_version=4)
+            found[path.name] = [(c.source, c.get("outputs")) for c in notebook.cells]
+        for path in (root / "book/chapters").glob("*.json"):
+            found[path.name] = json.loads(path.read_text("utf-8"))
+        pages = root / "_build/html"
+        return found, {path.relative_to(pages) for path in pages.rglob("*.html")}
+
+    began = time.monotonic()
+    assert begin().wait() == 0
+    seconds, whole = time.monotonic() - began, product()
+    assert len(whole[0]) == 4 and len(whole[1]) >= 4
+    done = 0
+    while done < kills:
+        for folder in ("book/chapters", "runs", "_build"):
+            shutil.rmtree(root / folder)
+        going_on = True
+        while going_on and done < kills:
+            process = begin()
+            with suppress(subprocess.TimeoutExpired):
+                going_on = process.wait(chance.uniform(0, seconds)) != 0
+                assert not going_on
+            if going_on:
+                process.kill()
+                process.wait()
+                done += 1
+                parts, _ = product() if (root / "book/chapters").exists() else ({}, set())
+                assert parts.items() <= whole[0].items()
+        assert begin().wait() == 0
+        assert product() == whole
+        pages = {f"chapters/{name}" for name in whole[0]}
+        assert left(root) - pages <= {"logs/02_second.log", "logs/02_second.ipynb"}

@@ -6,6 +6,7 @@ import re
 import golden
 import pytest
 
+FIRST, *REST = golden.chapters()
 RECORDED = json.loads(golden.FILE.read_text("utf-8"))
 TIME = re.compile("seconds|times|roofline|rates|limit|waiting|cache_over")  # in a value's name
 SAME_MACHINE = RECORDED["machine"] == golden.machine()

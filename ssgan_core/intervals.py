@@ -53,13 +53,13 @@ class Gain:
     """What runs gain over others of the same seeds, in points.
 
     `half` and `half_90` are the half widths of the 95 % and 90 % intervals, NaN of one draw;
-    `draws` the number of pairs; `steps` the mean number of training steps of each side.
+    `each` is the difference of every pair; `steps` the mean number of training steps of each side.
     """
 
     mean: float
     half: float
     half_90: float
-    draws: int
+    each: tuple[float, ...]
     steps: tuple[float, float]
 
     @property
@@ -74,7 +74,7 @@ class Gain:
 
     def __str__(self) -> str:
         """`+2.1 ± 1.4 points`; a dash where no two runs share a seed."""
-        if not self.draws:
+        if not self.each:
             return "–"
         mean = f"{round(self.mean, 1) + 0.0:+.1f}"  # + 0.0: never -0.0
         return f"{mean} points" if np.isnan(self.half) else f"{mean} ± {self.half:.1f} points"
@@ -82,7 +82,7 @@ class Gain:
     @property
     def sentence(self) -> str:
         """What that allows to say, and whether both sides had the same number of steps."""
-        if not self.draws:
+        if not self.each:
             return "No two runs have the same labels."
         if np.isnan(self.half):
             said = "One draw has no spread: this is an anecdote, not a result."
@@ -108,7 +108,7 @@ def gain(runs: pd.DataFrame, others: pd.DataFrame, column: str = "last") -> Gain
     sides = (both["mine"], both["other"])
     steps = tuple(side["steps"].mean() if "steps" in names else np.nan for side in sides)
     if len(both) < 2:
-        return Gain(points.mean(), np.nan, np.nan, len(both), steps)
+        return Gain(points.mean(), np.nan, np.nan, tuple(points), steps)
     error, freedom = points.sem(skipna=False), len(both) - 1
     if column == "last" and "correct" in names and both.notna().all(axis=None):
         marks = [_marks(side) for side in sides]
@@ -120,7 +120,7 @@ def gain(runs: pd.DataFrame, others: pd.DataFrame, column: str = "last") -> Gain
                 )
         error, freedom = crossed_error(100 * (marks[0] - marks[1]))
     halves = (stats.t.ppf(level, freedom) * error for level in (0.975, 0.95))
-    return Gain(points.mean(skipna=False), *halves, len(both), steps)
+    return Gain(points.mean(skipna=False), *halves, tuple(points), steps)
 
 
 def _marks(runs: pd.DataFrame) -> np.ndarray:
@@ -171,6 +171,22 @@ def interval_table(
             cells = {first: cells[first], f"against {against}": told} | cells
         rows.append(here | cells | {"runs": len(group)})
     return pd.DataFrame(rows).set_index(list(by))
+
+
+def gains_table(
+    runs: pd.DataFrame, pairs: Mapping[str, tuple[str, str]], column: str = "last"
+) -> pd.DataFrame:
+    """What one method gains over another, a row a question: title → (method, other)."""
+    rows = {}
+    for title, (method, other) in pairs.items():
+        found = gain(runs[runs.method == method], runs[runs.method == other], column)
+        rows[title] = {
+            "compared": f"{method} − {other}",
+            "difference": str(found),
+            "draws": len(found.each),
+            "verdict": found.verdict if len(found.each) > 1 else "–",
+        }
+    return pd.DataFrame.from_dict(rows, orient="index")
 
 
 def in_words(runs: pd.DataFrame | None, pairs: Mapping[str, tuple[str, str]]) -> dict[str, str]:

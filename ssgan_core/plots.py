@@ -19,7 +19,7 @@ from matplotlib.ticker import MaxNLocator
 from PIL import Image as Picture
 from torch import Tensor
 
-from ssgan_core.intervals import mean_ci
+from ssgan_core.intervals import gain, mean_ci
 
 PALETTE = ("#6b7680", "#2a6fbb", "#f08a24", "#d62f4b", "#3a9a6b", "#7d5ba6", "#8c5a3c", "#14919b",
            "#d977b0", "#9a9a2e")  # fmt: skip
@@ -120,6 +120,28 @@ def accuracy_dots(runs: pd.DataFrame, line: float = np.nan) -> Figure:
     return figure
 
 
+def gain_dots(runs: pd.DataFrame, pairs: Mapping[str, tuple[str, str]]) -> Figure:
+    """What one method gains over another in points of test accuracy: title → (method, other).
+
+    A dot a draw, a diamond and a bar the mean and its 95 % interval, as `intervals.gain` has them;
+    dark where the interval excludes zero, light where it does not.
+    """
+    figure, axes = plt.subplots(figsize=(7.4, 0.9 + 0.45 * len(pairs)))
+    jitter = np.random.default_rng(0)
+    for row, (method, other) in enumerate(pairs.values()):
+        found = gain(runs[runs["method"] == method], runs[runs["method"] == other])
+        places = row + jitter.uniform(-0.15, 0.15, len(found.each))
+        axes.scatter(found.each, places, s=18, color=UNLABELED, linewidths=0)
+        color = INK if found.verdict in ("adds", "costs") else PALETTE[0]
+        half = 0 if np.isnan(found.half) else found.half
+        axes.errorbar(found.mean, row, xerr=half, fmt="D", ms=6, capsize=3, color=color,
+                      mfc=color if color == INK else "white")  # fmt: skip
+    axes.axvline(0, **DOTTED)
+    axes.set_yticks(range(len(pairs)), list(pairs))
+    axes.set(ylim=(len(pairs) - 0.5, -0.5), xlabel="points of test accuracy")
+    return figure
+
+
 def curves(
     axes: Axes,
     lines: pd.DataFrame | Mapping[str, pd.Series | pd.DataFrame],
@@ -190,6 +212,14 @@ def animation(frames: Sequence[np.ndarray], alt: str, milliseconds: int) -> Imag
     first.save(buffer, format="GIF", save_all=True, append_images=others, loop=0, optimize=True,
                duration=[milliseconds] * len(others) + [2500])  # fmt: skip
     return Image(data=buffer.getvalue(), format="gif", alt=alt)
+
+
+def say(prefix: str, words: Mapping[str, object]) -> None:
+    """Give sentences of the page their numbers: each word of `words` as `prefix-key`."""
+    from myst_nb import glue  # brings Sphinx, which only pages need
+
+    for key, word in words.items():
+        glue(f"{prefix}-{key}", str(word), display=False)
 
 
 def show_source(*objects: Callable | type) -> Markdown:

@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 
 from ssgan_core.errors import InputError
-from ssgan_core.intervals import crossed_error, format_ci, gain, mean_ci, wilson_ci
+from ssgan_core.intervals import crossed_error, format_ci, gain, gains_table, mean_ci, wilson_ci
 
 
 def runs(accuracies, **options):
@@ -53,7 +53,7 @@ def test_a_paired_gain_is_told_with_its_interval_and_what_it_allows_to_say():
     single = gain(runs([0.7]), runs([0.8]))
     assert str(single) == "-10.0 points" and "anecdote" in single.sentence
     none = gain(runs([0.7]), runs([0.8])[:0])
-    assert str(none) == "–" and none.draws == 0 and "same labels" in none.sentence
+    assert str(none) == "–" and none.each == () and "same labels" in none.sentence
 
 
 @pytest.mark.parametrize(
@@ -119,6 +119,13 @@ def test_photos_widen_the_interval_where_they_disagree():
     assert wide.mean == pytest.approx(narrow.mean) and wide.half > narrow.half
     mixed = gain(photo_by_photo(better), runs(alone.mean(1)))
     assert mixed == narrow  # where one side tells no photos: draws alone
+
+
+def test_gains_are_a_table_a_question_a_row():
+    a, b = runs([0.8, 0.9, 0.85]).assign(method="a"), runs([0.7, 0.8, 0.75]).assign(method="b")
+    table = gains_table(pd.concat([a, b]), {"a part": ("a", "b"), "nothing": ("a", "c")})
+    assert table.loc["a part"].tolist() == ["a − b", "+10.0 ± 0.0 points", 3, "adds"]
+    assert table.loc["nothing"].tolist() == ["a − c", "–", 0, "–"]
 
 
 def test_photos_that_do_not_add_up_to_the_accuracy_are_refused():

@@ -113,18 +113,21 @@ class RunResults(SphinxDirective):
             chapter, metric, meaning = (part.strip() for part in line.split("|"))
             record = records.get(chapter)
             if record is None:
-                rows.append([meaning, "not run in this build", ""])
+                rows.append([meaning, "not run in this build", "", ""])
                 continue
             value = record["values"]
             for part in metric.split("."):
                 value = value.get(part) if isinstance(value, dict) else None
             if value is None:
-                rows.append([meaning, "not part of this run", ""])
+                rows.append([meaning, "not part of this run", "", ""])
                 continue
             values = value if isinstance(value, list) else [value]
-            run = f"{record['profile']}, {record['data']['name']}"
-            rows.append([meaning, format_ci(values), run])
-        return [_table(rows, ["", "test accuracy", "run"])]
+            facts = [record["profile"], record["data"]["name"]]
+            for setting, unit in {"size": "px", "steps": "steps", "epochs": "epochs"}.items():
+                if record["settings"].get(setting):
+                    facts.append(f"{record['settings'][setting]:,} {unit}")
+            rows.append([meaning, format_ci(values), str(len(values)), ", ".join(facts)])
+        return [_table(rows, ["", "test accuracy", "runs", "run"])]
 
 
 class RecordedResults(SphinxDirective):

@@ -127,6 +127,38 @@ def compare_statistics(learner: Learner, data: PhotoSet) -> pd.DataFrame:
     return table
 
 
+def where_generated_lie(learner: Learner, model: nn.Module, data: PhotoSet) -> pd.DataFrame:
+    """How far test images and generated ones lie from real images, and how undecided both are.
+
+    One row each. Columns: `off the data`, the share whose distance in feature space to the nearest
+    unlabeled image exceeds what 95 % of the test images keep (0.05 for these by construction);
+    `class entropy`, the mean entropy of the K probabilities in nats. A complement generator has a
+    high share, and where it works a high entropy: its images lie between the classes (Dai et al.
+    2017, arXiv:1705.09783, section 3.1).
+    """
+    rows = data.rows("unlabeled")[: STATISTICS_BATCHES * EVALUATION_BATCH]
+    _, known = all_outputs(learner, model, data, rows)
+    model.eval()
+    with torch.no_grad():
+        made = [model(batch) for batch in generated_batches(learner)]
+    model.train()
+    outputs = {
+        "test images": all_outputs(learner, model, data, data.rows("test")),
+        "generated": tuple(torch.cat(part).cpu() for part in zip(*made, strict=True)),
+    }
+    nearest = {name: torch.cdist(f, known).amin(1) for name, (_, f) in outputs.items()}
+    far = nearest["test images"].quantile(0.95)
+    return pd.DataFrame(
+        {
+            name: {
+                "off the data": (nearest[name] > far).float().mean().item(),
+                "class entropy": losses.conditional_entropy(logits[:, : len(data.classes)]).item(),
+            }
+            for name, (logits, _) in outputs.items()
+        }
+    ).T
+
+
 def _share(mean: Tensor, real: Tensor, generated: Tensor, spread: Tensor) -> float:
     """Where a layer's means (C,) lie on the line from real (0) to generated (1)."""
     line = (generated - real) / spread

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from ssgan_core.photos.networks import LADDERS
 from ssgan_core.photos.photoset import ImageSettings
-from ssgan_core.ssgan.recipes import RECIPES, Recipe, find_recipe
+from ssgan_core.ssgan.recipes import Recipe, find_recipe
 
 COMMON = {  # what both chapters do in a profile
     "smoke": {"draws": 1, "size": 32, "width": 8, "pets": 200, "evaluations": 2},
@@ -48,17 +48,12 @@ class BaselineSettings(PhotoSettings):
         return {"steps": steps, "width": self.width, "evaluations": self.evaluations}
 
 
-COMPARED = ("supervised", "article", "supervised-augmented", "ssgan-minus-gan", "ssgan")
+class GANSettings(PhotoSettings):
+    """Parameters that the chapters on semi-supervised GANs share."""
 
+    COMPARED: ClassVar[tuple[str, ...]]
+    WITH_FULL: ClassVar[tuple[str, ...]]
 
-class SSGANSettings(PhotoSettings):
-    """Parameters of the semi-supervised GAN."""
-
-    PROFILES: ClassVar = {
-        "smoke": COMMON["smoke"] | {"generator_width": 32, "steps": 4},
-        "quick": COMMON["quick"] | {"generator_width": 128, "evaluations": 6, "steps": 200},
-        "full": COMMON["full"] | {"generator_width": 512, "steps": 15000},
-    }
     recipe: str | None = Field(None, description="one recipe alone; None: those compared")
     size: Literal[tuple(LADDERS)] = Field(None, description="side of an image in pixels")
     generator_width: int = Field(None, ge=16, le=1024, description="generator's first channels")
@@ -66,12 +61,43 @@ class SSGANSettings(PhotoSettings):
 
     @property
     def recipes(self) -> list[str]:
-        """The recipe asked for, or those compared: on a GPU all there are."""
+        """The recipe asked for, or those compared: on a GPU some more."""
         if self.recipe:
             return [find_recipe(self.recipe).name]
-        return list(RECIPES if self.profile == "full" else COMPARED)
+        return [*self.COMPARED, *(self.WITH_FULL if self.profile == "full" else ())]
 
     def options(self, recipe: Recipe, labels: int) -> dict[str, int]:
         """Steps, widths and evaluations of one training."""
         names = ("steps", "width", "generator_width", "evaluations")
         return {name: getattr(self, name) for name in names}
+
+
+class ArticleSettings(GANSettings):
+    """Parameters of the article's experiment and its controls."""
+
+    PROFILES: ClassVar = {
+        "smoke": COMMON["smoke"] | {"generator_width": 32, "steps": 4},
+        "quick": COMMON["quick"]
+        | {"draws": 1, "size": 64, "generator_width": 128, "evaluations": 8, "steps": 400},
+        "full": COMMON["full"] | {"generator_width": 512, "steps": 6000},
+    }
+    COMPARED: ClassVar = ("supervised", "article-labels", "article")
+    WITH_FULL: ClassVar = (
+        "article-batch-norm", "article-frozen", "article-matching", "article-rotation",
+        "article-modern",
+    )  # fmt: skip
+
+
+class SSGANSettings(GANSettings):
+    """Parameters of what goes further than the article."""
+
+    PROFILES: ClassVar = {
+        "smoke": COMMON["smoke"] | {"generator_width": 32, "steps": 4},
+        "quick": COMMON["quick"] | {"generator_width": 128, "evaluations": 6, "steps": 200},
+        "full": COMMON["full"] | {"generator_width": 512, "steps": 15000},
+    }
+    COMPARED: ClassVar = ("supervised-augmented", "ssgan-minus-gan", "ssgan")
+    WITH_FULL: ClassVar = (
+        "ssgan-contrast-minus-gan", "ssgan-contrast", "feature-matching", "complement",
+        "explicit-class",
+    )  # fmt: skip

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -10,10 +11,10 @@ import pandas as pd
 from ssgan_core.paths import resolve_path
 from ssgan_core.photos.labels import choose_labeled, draw_labeled, read_labeled
 from ssgan_core.photos.photoset import PhotoSet
-from ssgan_core.results import Run
+from ssgan_core.results import Run, read_recorded
 from ssgan_core.ssgan.fit import Fit, fit
 from ssgan_core.ssgan.recipes import ALL, Recipe, find_recipe
-from ssgan_core.ssgan.settings import BaselineSettings, PhotoSettings, SSGANSettings
+from ssgan_core.ssgan.settings import BaselineSettings, GANSettings, PhotoSettings
 
 TESTED = {"last epoch": "last", "best validation epoch": "best", "not averaged": "last_raw"}
 
@@ -52,7 +53,7 @@ def data_summary(draws: Sequence[PhotoSet]) -> dict[str, Any]:
 
 def run_draws(
     name: str,
-    settings: BaselineSettings | SSGANSettings,
+    settings: BaselineSettings | GANSettings,
     draws: Sequence[PhotoSet],
     run: Run,
     report: Callable[[str], None],
@@ -111,6 +112,14 @@ def settings_then(metrics: Mapping[str, Any]) -> str:
     asked = {key: value for key, value in metrics["settings"].items() if value is not None}
     names = [n for n in then | now if then.get(n) not in (now.get(n), asked.get(n, now.get(n)))]
     return ", ".join(f"{name} {then.get(name)}" for name in names)
+
+
+def recorded_runs(folder: Path) -> pd.DataFrame:
+    """Recorded trainings below a folder, in the recipes' order; none gives an empty frame."""
+    runs, order = read_recorded(folder, settings_then), {name: i for i, name in enumerate(ALL)}
+    if runs.empty:
+        return pd.DataFrame(columns=["method", "seed", "last", "steps", "remark"])
+    return runs.sort_values("method", key=lambda names: names.map(order), kind="stable")
 
 
 def settings_table(names: Sequence[str]) -> pd.DataFrame:

@@ -28,7 +28,7 @@ from book.discover import (
     select,
 )
 from book.environment import clean_environment
-from book.freshness import key_of
+from book.freshness import CHAPTERS, has_tag, key_of
 from ssgan_core.paths import Held, hold
 from ssgan_core.signals import on_stop
 
@@ -114,9 +114,13 @@ def _alone(root: Path) -> Iterator[None]:
 def _run(
     chapters: list[Chapter], selected: list[Chapter], profile: str, data: dict[str, str | None]
 ) -> list[str]:
-    """Run the selected chapters that are not up to date; the messages of those that fail."""
+    """Run the selected chapters that are not up to date; the messages of those that fail.
+
+    Chapters that read what others found come last.
+    """
     failures = []
-    for number, chapter in enumerate(chapters, 1):
+    order = sorted(enumerate(chapters, 1), key=lambda pair: has_tag(pair[1], CHAPTERS))
+    for number, chapter in order:
         label = f"[{number}/{len(chapters)}]"
         about = execute.read_about(chapter)
         if chapter in selected:

@@ -12,6 +12,7 @@ from typing import Any
 from book.discover import Chapter, contents, tags
 
 RECORDED = "reads-recorded"  # tag of a cell that reads book/recorded
+CHAPTERS = "reads-chapters"  # tag of a cell that reads what other chapters found
 
 
 def key_of(chapter: Chapter, parameters: dict[str, Any]) -> str:
@@ -28,12 +29,20 @@ def key_of(chapter: Chapter, parameters: dict[str, Any]) -> str:
             if parameters.get(name)
         },
     }
-    if any(RECORDED in tags(cell) for cell in chapter.notebook.cells):
+    if has_tag(chapter, CHAPTERS):
+        records = set(chapter.page.parent.glob("*.json")) - {chapter.record}
+        inputs["chapters"] = _digests(root, records)
+    if has_tag(chapter, RECORDED):
         files = (path for path in (root / "book/recorded").rglob("*") if path.is_file())
         inputs["recorded"] = _digests(root, files)
     if "labeled_set" in chapter.parameters:
         inputs["labeled_sets"] = _digests(root, (root / "notebooks/labeled_sets").glob("*.csv"))
     return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def has_tag(chapter: Chapter, tag: str) -> bool:
+    """Whether one of the chapter's cells carries the tag."""
+    return any(tag in tags(cell) for cell in chapter.notebook.cells)
 
 
 def _imported_modules(chapter: Chapter) -> list[Path]:

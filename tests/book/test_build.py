@@ -202,6 +202,22 @@ def test_recorded_runs_count_for_the_chapters_that_read_them(root):
     assert key(root) != reads
 
 
+def test_a_chapter_that_reads_the_others_runs_after_them_and_again_when_they_change(root, capsys):
+    reads = "import pathlib\nprint(len(list(pathlib.Path('book/chapters').glob('*.json'))))\n"
+    write_chapter(root, "01_first", reads + FINISH.format(name="01_first"), tags=["reads-chapters"])
+    build(root, "smoke", html=False)
+    ran = [line for line in capsys.readouterr().out.splitlines() if line.startswith("[")]
+    assert ran[0].split()[1].rstrip(":") == "02_second"
+    first = chapters_of(root)[0]
+    assert nbformat.read(first.page, as_version=4).cells[-1].outputs[0].text.startswith("1\n")
+    build(root, "smoke", html=False)
+    assert "01_first: up to date" in capsys.readouterr().out
+    write_chapter(root, "02_second", "x = 1\n" + FINISH.format(name="02_second"))
+    freshness._digest.cache_clear()  # as a new process
+    build(root, "smoke", html=False)
+    assert "up to date" not in capsys.readouterr().out
+
+
 def test_code_that_does_not_parse_is_named_before_anything_runs(root):
     write_chapter(root, "01_first", "def broken(:")
     with pytest.raises(BuildError, match=r"01_first: invalid syntax: def broken\(:"):

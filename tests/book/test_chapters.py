@@ -102,6 +102,8 @@ def test_cells_that_read_recorded_runs_say_so(chapter):
         if cell.cell_type == "code":
             reads = "read_recorded(" in cell.source or "shelf /" in cell.source
             assert ("reads-recorded" in cell.metadata.get("tags", [])) == reads, cell.source
+            reads = "book/chapters" in cell.source
+            assert ("reads-chapters" in cell.metadata.get("tags", [])) == reads, cell.source
 
 
 @each_chapter

@@ -151,13 +151,14 @@ class Trained:
     `steps` has a row a step: the terms that `dcgan_step` returns. `evaluations` has a row each:
     step, seconds, epoch, what the judge said, and mean terms. `samples` maps a step (0: before
     training) to images (24, 3, S, S), uint8, of one noise. `generator` is the averaged one, ready
-    to draw.
+    to draw; `discriminator` the last one.
     """
 
     steps: pd.DataFrame
     evaluations: pd.DataFrame
     samples: dict[int, Tensor]
     generator: nn.Module
+    discriminator: nn.Module
 
 
 def train(
@@ -212,7 +213,17 @@ def train(
     )  # fmt: skip
     table = pd.DataFrame(terms["of"].cpu().numpy(), columns=list(TERMS))
     table.index = pd.RangeIndex(1, len(table) + 1, name="step")
-    return Trained(table, found, dict(samples), averaged(gan))
+    return Trained(table, found, dict(samples), averaged(gan), gan.discriminator)
+
+
+@torch.no_grad()
+def mean_d(discriminator: nn.Module, images: Tensor, batch: int) -> float:
+    """Mean D on images (N, 3, S, S), uint8, in batches with statistics of their own, as in
+    training."""
+    discriminator.train()
+    device = next(discriminator.parameters()).device
+    parts = (to_range(part.to(device), PIXELS) for part in images.split(batch))
+    return float(torch.cat([losses.log_z(discriminator(p)[0]) for p in parts]).sigmoid().mean())
 
 
 def averaged(gan: Gan) -> nn.Module:

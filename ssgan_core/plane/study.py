@@ -2,7 +2,7 @@
 
 import hashlib
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ssgan_core.checkpoint import load_checkpoint, save_checkpoint
 from ssgan_core.errors import InputError
-from ssgan_core.intervals import interval_table
+from ssgan_core.intervals import wilson_ci
 from ssgan_core.plane.points import PlaneData, draw_many
 from ssgan_core.plane.settings import Recipe
 from ssgan_core.plane.training import Density, Trained, train
@@ -54,7 +54,7 @@ def compare(
         if path is not None:
             save_checkpoint(path, frame.to_dict("list"))
         frames.append(frame)
-        reached = int((frame.accuracy >= GOAL).sum())
+        reached = solved(frame.accuracy)
         print(f"{method}: {reached} of {len(frame)} runs at {GOAL:.0%} or more")
     return pd.concat(frames, ignore_index=True)
 
@@ -86,23 +86,42 @@ def coverage(points: Tensor, density: Density, data: PlaneData, sectors: int = 2
     return visited[:, :-1].mean(-1)
 
 
+def solved(accuracies: Sequence[float]) -> int:
+    """How many runs reach the goal of 99 %."""
+    return int((pd.Series(accuracies) >= GOAL).sum())
+
+
+def count_ci(accuracies: Sequence[float], unit: str = "") -> str:
+    """Runs that reach the goal, and the 95 % Wilson interval of their share.
+
+    Such as `18 of 20 (70 to 97 %)`; a `unit` such as " draws" comes after the count.
+    """
+    found, total = solved(accuracies), len(accuracies)
+    low, high = (f"{100 * end:.0f}" for end in wilson_ci(found, total))
+    return f"{found} of {total}{unit} ({low} to {high} %)"
+
+
 def table(frame: pd.DataFrame) -> pd.DataFrame:
-    """Mean accuracy with its 95% interval and draws that reach the goal, by method and labels."""
-    by = ["method", "labels"]
-    means = interval_table(frame, by, columns={"mean": "accuracy"})["mean"]
-    reached = frame.groupby(by, sort=False).accuracy.agg(
-        lambda values: f"  ({(values >= GOAL).sum()} of {len(values)})"
-    )
-    return (means + reached).unstack(sort=False).rename_axis(columns="labels a class")
+    """Draws that reach the goal, with their interval, by method and labels."""
+    counts = frame.groupby(["method", "labels"], sort=False).accuracy.agg(count_ci)
+    return counts.unstack(sort=False).rename_axis(columns="labels a class")
 
 
 def sign_test(frame: pd.DataFrame, method: str, other: str, labels: int) -> dict:
     """Paired one-sided sign test that `method` beats `other` over the draws; ties count for none.
 
-    Returns wins, losses, ties and the exact p value of at least so many wins by a fair coin.
+    Two runs that both reach the goal are a tie. Returns wins, losses, ties and the exact p value of
+    at least so many wins by a fair coin.
     """
     chosen = frame[frame.labels == labels].pivot(index="draw", columns="method", values="accuracy")
-    difference = chosen[method] - chosen[other]
+    difference = chosen[method].clip(upper=GOAL) - chosen[other].clip(upper=GOAL)
     wins, losses = int((difference > 0).sum()), int((difference < 0).sum())
     p = stats.binomtest(wins, wins + losses, alternative="greater").pvalue if wins + losses else 1.0
     return {"wins": wins, "losses": losses, "ties": len(difference) - wins - losses, "p": float(p)}
+
+
+def fisher_p(frame: pd.DataFrame, method: str, other: str, labels: int) -> float:
+    """Two-sided p value of Fisher's exact test that two methods reach the goal equally often."""
+    rows = frame[frame.labels == labels]
+    groups = [rows.accuracy[rows.method == name] for name in (method, other)]
+    return float(stats.fisher_exact([[solved(g), len(g) - solved(g)] for g in groups]).pvalue)

@@ -108,6 +108,20 @@ def test_it_learns_an_easy_picture(images):
     assert trained.samples[0].dtype == torch.uint8
 
 
+def test_mean_d_reads_a_batch_as_training_does_and_is_higher_on_real_images(images):
+    torch.manual_seed(0)
+    discriminator = Discriminator(32, 32)
+    batch = images[:16]
+    logits, _ = discriminator(batch / 127.5 - 1)
+    found = dcgan.mean_d(discriminator, batch, 16)
+    assert found == pytest.approx(float(logits.detach().sigmoid().mean()), abs=1e-5)
+    trained = train(RECIPE, images, 30, **SIZES)
+    real, noise = images[:32], torch.randint_like(images[:32], 256)
+    assert dcgan.mean_d(trained.discriminator, real, 16) > dcgan.mean_d(
+        trained.discriminator, noise, 16
+    )
+
+
 def test_a_killed_training_goes_on_exactly(images, tmp_path):
     asked = []
 

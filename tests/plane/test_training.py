@@ -198,3 +198,25 @@ def test_sign_test_on_a_case_by_hand():
     assert result == {"wins": 3, "losses": 1, "ties": 1, "p": pytest.approx(5 / 16)}
     same = plane_experiment.sign_test(frame, "a", "a", 4)
     assert same == {"wins": 0, "losses": 0, "ties": 5, "p": 1.0}
+
+
+def test_two_runs_at_the_goal_are_a_tie_whatever_their_third_digit():
+    rows = [("a", 4, i, x) for i, x in enumerate([1.0, 1.0, 0.99, 1.0])]
+    rows += [("b", 4, i, x) for i, x in enumerate([0.999, 0.993, 1.0, 0.98])]
+    frame = pd.DataFrame(rows, columns=["method", "labels", "draw", "accuracy"])
+    result = plane_experiment.sign_test(frame, "a", "b", 4)
+    assert result == {"wins": 1, "losses": 0, "ties": 3, "p": 0.5}
+
+
+def test_draws_at_the_goal_are_told_with_their_wilson_interval():
+    assert plane_experiment.count_ci([1.0] * 18 + [0.98] * 2) == "18 of 20 (70 to 97 %)"
+    assert plane_experiment.count_ci([0.99] * 10) == "10 of 10 (72 to 100 %)"
+
+
+def test_fishers_test_on_a_case_by_hand():
+    found = {"a": [1.0] * 10, "b": [1.0] * 7 + [0.6] * 3}
+    rows = [(name, 4, i, x) for name, values in found.items() for i, x in enumerate(values)]
+    frame = pd.DataFrame(rows, columns=["method", "labels", "draw", "accuracy"])
+    # all 3 failures on one side: 2 C(10,3) / C(20,3)
+    assert plane_experiment.fisher_p(frame, "a", "b", 4) == pytest.approx(240 / 1140)
+    assert plane_experiment.fisher_p(frame, "a", "a", 4) == 1.0

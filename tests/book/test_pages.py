@@ -90,7 +90,7 @@ def test_run_times_are_listed(root):
 def test_results_of_the_runs_are_shown_and_none_is_made_up(root):
     text = re.sub(r"<[^>]+>|\s+", " ", html(root, "index"))
     for row in (
-        "what was run +80.0 % +smoke, dots",
+        "what was run +80.0 % +1 +smoke, dots",
         "what was not +not part of this run",
         "another chapter +not run in this build",
     ):

@@ -49,6 +49,8 @@ COMMANDS = (
     "ssgan_core.bench.__main__",
     "book.record",
 )
+# Of the pages on speed, names of texts whose words depend on what was the faster.
+TIMED = re.compile("1[12]-.*(limit|noise|winner|fastest|goal)")
 FP32 = Hardware(torch.device("cpu"), bf16=False)
 
 
@@ -215,6 +217,8 @@ def told(output) -> list[str]:
         return [output.name, masked(output.text)]
     data, name = output.data, output.metadata.get("scrapbook", {}).get("name", "")
     kind = " ".join([*sorted(data), *([f"glue {name}"] if name else [])])
+    if TIMED.match(name):
+        return [kind, "TIMED"]
     text = next((data[key] for key in data if key.endswith("text/plain")), "")
     if "text/markdown" in data:
         text = data["text/markdown"]

@@ -8,7 +8,10 @@ import pytest
 
 FIRST, *REST = golden.chapters()
 RECORDED = json.loads(golden.FILE.read_text("utf-8"))
-TIME = re.compile("seconds|times|roofline|rates|limit|waiting|cache_over")  # in a value's name
+# in a value's name
+TIME = re.compile(
+    "seconds|times|roofline|rates|limit|waiting|demand|cache_over|share|/plain|/ours|/adam/"
+)
 SAME_MACHINE = RECORDED["machine"] == golden.machine()
 
 

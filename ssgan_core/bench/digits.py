@@ -8,14 +8,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, softplus
 from torch.nn.utils.parametrizations import weight_norm
-from torch.profiler import ProfilerActivity
 
+from ssgan_core.bench import timing
 from ssgan_core.bench.timing import race, roofline
 from ssgan_core.device import Hardware
 from ssgan_core.digits.images import CLASSES, Digits, draw_labeled
 from ssgan_core.digits.networks import SIZES, digits_pair
 from ssgan_core.digits.step import Recipe, draw_batch, train_step
-from ssgan_core.photos.decode import quiet
 
 
 class PlainGenerator(nn.Sequential):
@@ -119,23 +118,15 @@ def speeds(digits: Digits, rounds: int = 10, steps: int = 20) -> pd.DataFrame:
     return frame
 
 
-def roofline_of_ours(digits: Digits, milliseconds: float) -> pd.DataFrame:
+def roofline_of_ours(
+    digits: Digits, milliseconds: float, rates: tuple[float, float] | None = None
+) -> pd.DataFrame:
     """The `roofline` of our step, which takes so many milliseconds."""
     hardware = Hardware.detect()
-    return roofline(steps_to_time(digits, hardware)["ours"], milliseconds / 1e3, hardware)
+    step = steps_to_time(digits, hardware)["ours"]
+    return roofline(step, milliseconds / 1e3, hardware, rates)
 
 
 def profile(digits: Digits, steps: int = 20, top: int = 12) -> pd.DataFrame:
-    """Where the time of our step goes: torch.profiler's self time by operation."""
-    call = steps_to_time(digits, Hardware.detect())["ours"]
-    call()
-    with quiet(), torch.profiler.profile(activities=[ProfilerActivity.CPU]) as profiler:
-        for _ in range(steps):
-            call()
-    rows = [
-        (event.key, event.self_cpu_time_total / 1e3 / steps, event.count / steps)
-        for event in profiler.key_averages()
-    ]
-    frame = pd.DataFrame(rows, columns=["operation", "ms a step", "calls a step"])
-    frame["share"] = frame["ms a step"] / frame["ms a step"].sum()
-    return frame.nlargest(top, "ms a step").set_index("operation")
+    """Where the time of our step goes: see `timing.profile`."""
+    return timing.profile(steps_to_time(digits, Hardware.detect())["ours"], steps, top)

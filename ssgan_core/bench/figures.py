@@ -82,3 +82,26 @@ def strips(rows: Mapping[str, Sequence[Tensor | None]], titles: Sequence[str]) -
     axes.set_xticks(places, titles, fontsize=9, rotation=35, ha="left", rotation_mode="anchor")
     axes.tick_params(labeltop=True, labelbottom=False)
     return figure
+
+
+def step_bars(steps: Mapping[str, Mapping[str, float]]) -> Figure:
+    """Milliseconds a step: a panel a problem, a bar a loop, and how many times as fast it is.
+
+    `steps` are problem → loop → milliseconds; the first loop is the one that others are held
+    against.
+    """
+    figure, panels = plt.subplots(
+        len(steps), 1, figsize=(7.4, 0.4 + 1.5 * len(steps)), squeeze=False
+    )
+    for axes, (title, loops) in zip(panels[:, 0], steps.items(), strict=True):
+        times = np.array(list(loops.values()))
+        bars = axes.barh(list(loops), times, color=PALETTE[: len(times)], height=0.65)
+        texts = [f"{time:,.{0 if time >= 100 else 1 if time >= 10 else 2}f} ms" for time in times]
+        for bar, time in enumerate(times[1:], 1):
+            texts[bar] += f", {times[0] / time:.1f}×"
+        axes.bar_label(bars, texts, padding=4, fontsize=9)
+        axes.set_title(title, loc="left")
+        axes.invert_yaxis()
+        axes.margins(x=0.25)
+    panels[-1, 0].set_xlabel("milliseconds a step")
+    return figure

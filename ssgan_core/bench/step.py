@@ -4,22 +4,45 @@ from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from multiprocessing import get_context
+from typing import ClassVar, Literal
 
 import pandas as pd
 import torch
+from pydantic import Field
 from torch import Tensor
 from torch.nn.functional import cross_entropy, softplus
 
 from ssgan_core.bench.timing import end_with_parent, race, synchronize
 from ssgan_core.device import Hardware, captured, keep_freed_memory
+from ssgan_core.photos.networks import LADDERS
+from ssgan_core.settings import Settings
 from ssgan_core.ssgan.recipes import ARTICLE
 from ssgan_core.ssgan.step import BETAS, Learner, Stage, make_learner, ssgan_step
 
 Batches = tuple[Tensor, Tensor, Tensor]
 KEPT = "reference, memory kept"
+
+
+class StepSettings(Settings):
+    """Parameters of the chapter on how fast a step is."""
+
+    PROFILES: ClassVar = {
+        "smoke": {"size": 32, "width": 8, "labels": 8, "unlabeled": 8, "rounds": 1, "steps": 1},
+        "quick": {"size": 64, "width": 16, "labels": 100, "unlabeled": 64, "rounds": 3, "steps": 1},
+        "full": {"size": 224, "width": 64, "labels": 100, "unlabeled": 64, "rounds": 5, "steps": 5},
+    }
+    mnist: str | None = Field(
+        None, description="folder that holds MNIST/raw; None: scikit-learn's 8×8 digits"
+    )
+    size: Literal[tuple(LADDERS)] = Field(None, description="side of an image in pixels")
+    width: int = Field(None, ge=8, le=64, description="channels of the first stage; ResNet-18: 64")
+    labels: int = Field(None, ge=2, le=1000, description="labeled images in a step")
+    unlabeled: int = Field(None, ge=2, le=1000, description="unlabeled images in a step")
+    rounds: int = Field(None, ge=1, le=100, description="rounds of each loop; the fastest counts")
+    steps: int = Field(None, ge=1, le=100, description="steps on photographs in a round")
 
 
 class Reference:
@@ -74,6 +97,28 @@ def random_batches(size: int, labels: int, unlabeled: int) -> Batches:
     return known, torch.arange(labels) % 2, unknown
 
 
+def losses_of_both(size: int, width: int, labels: int, unlabeled: int, steps: int) -> pd.DataFrame:
+    """Loss terms of the reference and of our step, trained side by side in fp32 on the CPU.
+
+    A row a step and term, columns "plain" and "ours". Both start from the same weights and draw the
+    same noise. At a twentieth of the article's rate: Adam's first steps have the gradient's sign,
+    not its size, so that rounding alone drives two trainings apart, in proportion to the rate.
+    """
+    torch.manual_seed(0)
+    recipe, hardware = replace(ARTICLE, learning_rate=1e-4), Hardware(torch.device("cpu"), False)
+    learner = make_learner(recipe, size, width, 4 * width, 2, hardware)
+    reference, batches = Reference(learner), random_batches(size, labels, unlabeled)
+    rows = {}
+    for step in range(steps):
+        torch.manual_seed(step)
+        plain = reference.step(*batches)
+        torch.manual_seed(step)
+        ours = ssgan_step(learner, Stage(), *batches)
+        rows |= {(step, term): (value, ours[term].item()) for term, value in plain.items()}
+    index = pd.MultiIndex.from_tuples(rows, names=["step", "term"])
+    return pd.DataFrame(list(rows.values()), index, columns=["plain", "ours"])
+
+
 @dataclass(frozen=True)
 class Setting:
     """What a step is timed on: side and classifier's first channels, images in a step."""
@@ -102,13 +147,16 @@ def speeds(setting: Setting, rounds: int = 3, steps: int = 2) -> pd.DataFrame:
     command that trains does; a row in between has a reference that keeps it too.
     """
     with ExitStack() as stack:
-        calls = {}
+        calls, starting = {}, []
         for name in ("reference", KEPT, "ours"):
             pool = ProcessPoolExecutor(1, get_context("spawn"), end_with_parent)
             alone = stack.enter_context(pool)
+            starting.append(alone.submit(_loop, name, setting))  # all at once: importing takes long
             calls[name] = lambda name=name, alone=alone: alone.submit(
                 _take, name, setting, steps
             ).result()
+        for started in starting:
+            started.exception()
         seconds = pd.Series(race(calls, rounds, 1)) / steps
     frame = pd.DataFrame({"steps/s": 1 / seconds})
     frame["images/s"] = frame["steps/s"] * (setting.labels + setting.unlabeled)

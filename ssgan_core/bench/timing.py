@@ -10,11 +10,13 @@ from typing import Any
 import pandas as pd
 import torch
 from torch import Tensor
+from torch.profiler import ProfilerActivity
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
 
 from ssgan_core.device import Hardware
+from ssgan_core.photos.decode import quiet
 
 SIDE = {"cpu": 2048, "cuda": 8192}  # of the square product whose rate counts as the machine's
 COPIED = 2**26  # numbers in fp32, 256 MB: more than a cache holds
@@ -76,24 +78,36 @@ class Work(TorchDispatchMode):
         return out
 
 
-def roofline(step: Callable[[], object], seconds: float, hardware: Hardware) -> pd.DataFrame:
+def roofline(
+    step: Callable[[], object],
+    seconds: float,
+    hardware: Hardware,
+    rates: tuple[float, float] | None = None,
+) -> pd.DataFrame:
     """The least milliseconds of a step on this machine, against the `seconds` that it takes.
 
     One row for its arithmetic and one for its bytes (see `Work`). Columns: how much of it one
-    `step` has, in billions; how much the machine does in a second, measured on a large square
-    product in the step's number format and on a copy in memory; the milliseconds that this makes;
-    and their share of the step's own.
+    `step` has, in billions; how much the machine does in a second, its `machine_rates`, measured
+    anew where they are not given; the milliseconds that this makes; and their share of the step's
+    own.
     """
     with Work() as work:
         step()
+    operations, copied = rates or machine_rates(hardware)
     rows = {
-        "arithmetic": (work.operations / 1e9, product_rate(hardware) / 1e9),
-        "bytes": (work.bytes / 1e9, copy_rate(hardware.device) / 1e9),
+        "arithmetic": (work.operations / 1e9, operations / 1e9),
+        "bytes": (work.bytes / 1e9, copied / 1e9),
     }
     table = pd.DataFrame.from_dict(rows, orient="index", columns=["billions", "billions a second"])
     table["ms a step"] = 1e3 * table["billions"] / table["billions a second"]
     table["share of ours"] = table["ms a step"] / (1e3 * seconds)
     return table.rename_axis("roofline")
+
+
+def machine_rates(hardware: Hardware) -> tuple[float, float]:
+    """Operations a second in a large square product, in the number format of a step, and bytes a
+    second in a copy in memory."""
+    return product_rate(hardware), copy_rate(hardware.device)
 
 
 def product_rate(hardware: Hardware) -> float:
@@ -109,6 +123,21 @@ def copy_rate(device: torch.device) -> float:
     target = torch.empty_like(source)
     copy = {"copy": lambda: target.copy_(source)}
     return 2 * source.nbytes / race(copy, rounds=5, steps=1)["copy"]
+
+
+def profile(step: Callable[[], object], steps: int, top: int) -> pd.DataFrame:
+    """Where the host's time in a step goes: torch.profiler's self time, the `top` operations."""
+    step()
+    with quiet(), torch.profiler.profile(activities=[ProfilerActivity.CPU]) as profiler:
+        for _ in range(steps):
+            step()
+    rows = [
+        (event.key, event.self_cpu_time_total / 1e3 / steps, event.count / steps)
+        for event in profiler.key_averages()
+    ]
+    frame = pd.DataFrame(rows, columns=["operation", "ms a step", "calls a step"])
+    frame["share"] = frame["ms a step"] / frame["ms a step"].sum()
+    return frame.nlargest(top, "ms a step").set_index("operation")
 
 
 def _bytes(tensors: Any) -> int:

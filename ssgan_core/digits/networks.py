@@ -67,7 +67,7 @@ def noise_bank(device: torch.device, dtype: torch.dtype, size: int = BANK) -> Te
 
 
 class GaussianNoise(nn.Module):
-    """Add N(0, sigma²) while training; the regularizer that lets 100 labels carry five layers.
+    """Add N(0, sigma²) while training; the regularizer that lets few labels carry many layers.
 
     Drawing a million Gaussian numbers a step costs a third of its time on a CPU.  They are drawn
     once instead, and each call reads a window at a random place of that bank, which is at least

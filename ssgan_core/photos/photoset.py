@@ -14,7 +14,7 @@ from torch import Tensor
 from ssgan_core.errors import InputError
 from ssgan_core.paths import resolve_path
 from ssgan_core.pets.collection import drawn_pets
-from ssgan_core.photos.decode import PixelRange, quiet, to_range
+from ssgan_core.photos.decode import PixelRange, quiet, read_header, to_range
 from ssgan_core.photos.files import PhotoCollection, counted, scan
 from ssgan_core.photos.loader import choose_backend, decoder_of, targets_of
 from ssgan_core.photos.splits import HELD, split_photos
@@ -22,6 +22,7 @@ from ssgan_core.settings import Settings
 
 CORRUPT_SHARE, CORRUPT_FEW = 0.01, 3  # more than either is no accident but the wrong folder
 DECODE_BATCH = 128
+LOOKED_AT = 500  # photos whose sides a page tells
 
 
 class ImageSettings(Settings):
@@ -140,3 +141,23 @@ def decode_all(photos: PhotoCollection, size: int, backend: str = "auto") -> Pho
         photos.root, table, photos.classes, photos.layout, photos.unused,
         images=images[: len(kept)], corrupt=tuple(corrupt), backend=backend, reason=reason,
     )  # fmt: skip
+
+
+def sides_in_words(photos: PhotoCollection, size: int) -> str:
+    """How large the photos are, by up to 500 of them spread over all, and what becomes of them.
+
+    "shorter sides of 180 px, enlarged to 224 px, which adds pixels and no detail"
+    """
+    rows = np.unique(np.linspace(0, len(photos) - 1, min(len(photos), LOOKED_AT)).astype(int))
+    headers = [read_header(photos.read(row)) for row in rows]
+    sides = np.array([min(found.width, found.height) for found in headers if not found.fault])
+    least, most, smaller = sides.min(), sides.max(), (sides < size).mean()
+    told = (
+        f"shorter sides of {least} px"
+        if least == most
+        else f"shorter sides of {least} to {most} px"
+    )
+    if smaller:
+        which = "" if smaller == 1 else f"{smaller:.0%} of them "
+        return f"{told}, {which}enlarged to {size} px, which adds pixels and no detail"
+    return f"{told}, the size of an image" if most == size else f"{told}, reduced to {size} px"

@@ -4,6 +4,8 @@ Every tensor has a leading axis of R independent runs (label draws), so that ten
 networks cost one batched matrix product instead of ten Python loops.  R = 1 is a single run.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from itertools import pairwise
 from typing import NamedTuple
@@ -152,6 +154,14 @@ class Discriminator(nn.Module):
             features = torch.relu(layer(x))
             x = self.hidden_noise(features)
         return self.last(x), features
+
+    @contextmanager
+    def without_noise(self) -> Iterator[None]:
+        """Inside, the same images give the same logits, also while training."""
+        training = self.training
+        self.eval()
+        yield
+        self.train(training)
 
     @torch.no_grad()
     def standardize(self, images: Tensor) -> None:

@@ -132,8 +132,7 @@ def vat(predict: Callable[[Tensor], Tensor], images: Tensor, epsilon: float) -> 
     Gradient reaches the network through the changed images alone (Miyato et al. 2018,
     arXiv:1704.03976, section 3.2).
     """
-    with torch.no_grad():
-        target = predict(images)
+    target = predict(images).detach()  # with gradients on: weights that are cached keep theirs
     change = adversarial_perturbation(predict, images, target, epsilon)
     return divergence(target, predict(images + change))
 

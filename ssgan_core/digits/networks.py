@@ -4,8 +4,7 @@ Every tensor has a leading axis of R independent runs (label draws), so that ten
 networks cost one batched matrix product instead of ten Python loops.  R = 1 is a single run.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import cache
 from itertools import pairwise
 from typing import NamedTuple
@@ -155,13 +154,15 @@ class Discriminator(nn.Module):
             x = self.hidden_noise(features)
         return self.last(x), features
 
-    @contextmanager
-    def without_noise(self) -> Iterator[None]:
-        """Inside, the same images give the same logits, also while training."""
-        training = self.training
-        self.eval()
-        yield
-        self.train(training)
+    def with_same_noise(self) -> Callable[[Tensor], Tensor]:
+        """A function from images (R, B, pixels) to logits, with the same noise at every call."""
+        state = torch.get_rng_state()  # which says where the windows of the noise bank begin
+
+        def predict(images: Tensor) -> Tensor:
+            torch.set_rng_state(state)
+            return self(images)[0]
+
+        return predict
 
     @torch.no_grad()
     def standardize(self, images: Tensor) -> None:

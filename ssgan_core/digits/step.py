@@ -195,10 +195,8 @@ def train_step(
         terms["entropy"] = losses.conditional_entropy(classes)
     if weights.vat:
         norm = recipe.epsilon * batch.unlabeled.shape[-1] ** 0.5
-        with discriminator.without_noise(), parametrize.cached():  # in fp32: differences are small
-            terms["vat"] = losses.vat(
-                lambda x: discriminator(x)[0][..., :CLASSES], batch.unlabeled, norm
-            )
+        with parametrize.cached():  # in fp32, for the differences are small
+            terms["vat"] = losses.vat(discriminator.with_same_noise(), batch.unlabeled, norm)
     each = {"labeled": weights.labeled, "real": weights.gan / 2, "fake": weights.gan / 2}
     each |= {"vat": weights.vat} | {name: late * getattr(weights, name) for name in LATE}
     descend(optimizer_d, sum(each[name] * term for name, term in terms.items()))

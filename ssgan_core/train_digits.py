@@ -20,10 +20,16 @@ from ssgan_core.results import Run, write_json
 from ssgan_core.settings import Folder
 
 
+HOW = ("method", "steps", "batch", "learning_rate", "epsilon")  # of the settings, in the recipe
+
+
 class TrainDigitsSettings(DigitsTraining):
     """Train one method on a few labeled digits, many label draws side by side."""
 
     method: Literal[*METHODS] = Field("feature_matching", description="what is trained")
+    epsilon: float = Field(
+        0.025, gt=0, le=1, description="how far vat changes an image: rms over its pixels in 0..1"
+    )
     out: Folder = Field("runs/train-digits", description="folder for all results")
 
 
@@ -38,7 +44,7 @@ def train_digits(settings: TrainDigitsSettings) -> None:
         return
     seeds = range(settings.seed, settings.seed + settings.draws)
     rows = torch.stack([draw_labeled(digits.labels, settings.labels, s) for s in seeds])
-    recipe = Recipe(settings.method, settings.steps, settings.batch, settings.learning_rate)
+    recipe = Recipe(**{name: getattr(settings, name) for name in HOW})
     path = run.checkpoint(f"{recipe.method}.pt")
     done = train(digits, rows, recipe, settings.seed, path, evaluations=20, report=tell)
     minutes = done.history.seconds.iloc[-1] / 60 / settings.draws
@@ -50,8 +56,7 @@ def train_digits(settings: TrainDigitsSettings) -> None:
         "correct": done.image_by_image(digits.test_labels),
     }
     write_json(folder / "history.json", {recipe.method: done.history.to_dict("records")})
-    weights = recipe.weights._asdict() | {"epsilon": recipe.epsilon}
-    run.finish({recipe.method: values}, recipe=weights)
+    run.finish({recipe.method: values}, weights=recipe.weights._asdict())
     tell(f"{recipe.method}: test accuracy {', '.join(f'{a:.2%}' for a in done.accuracy)}")
 
 

@@ -41,12 +41,15 @@ class Weights(NamedTuple):
     low_density: float = 0.0
 
 
+# Tried on 8×8 training images held out, 20 labels, draws 1000 to 1003, 800 steps (sd of a mean 1-2
+# points): consistency 3, 10, 30: 84.3, 83.0, 83.9 %; entropy 0.1, 0.3, 1: 76.8, 74.7, 76.5;
+# epsilon 0.025, 0.05, 0.1: 79.4, 78.0, 67.1; labels alone 76.1.
 METHODS = {
     "supervised": Weights(),
     "pseudo_label": Weights(pseudo=1.0),
-    "mean_teacher": Weights(consistency=1.0),
+    "mean_teacher": Weights(consistency=3.0),
     "vat": Weights(vat=1.0),
-    "entropy": Weights(entropy=1.0),
+    "entropy": Weights(entropy=0.1),
     "feature_matching": Weights(gan=1.0),
     "complement": Weights(gan=1.0, entropy=0.1, pull_away=0.1, low_density=0.01),
     "matching_vat": Weights(gan=1.0, vat=1.0),
@@ -67,7 +70,7 @@ class Recipe:
     learning_rate: float = 3e-3
     form: losses.Form = losses.IMPLICIT
     own_weights: Weights | None = None
-    epsilon: float = 0.1
+    epsilon: float = 0.025
 
     def __post_init__(self) -> None:
         if self.method not in METHODS:

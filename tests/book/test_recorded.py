@@ -59,7 +59,8 @@ def test_trainings_are_read_back_with_settings_values_and_origin(runs):
 def test_a_record_says_its_method_and_what_that_was(runs):
     metrics = json.loads((runs / "2-supervised/metrics.json").read_text())
     assert metrics["settings"]["method"] == "supervised" and [*metrics["values"]] == ["supervised"]
-    assert metrics["recipe"] == METHODS["supervised"]._asdict() | {"epsilon": Recipe().epsilon}
+    assert metrics["weights"] == METHODS["supervised"]._asdict()
+    assert metrics["settings"]["epsilon"] == Recipe().epsilon
 
 
 def test_a_record_of_two_methods_is_still_read(runs, tmp_path):
@@ -72,7 +73,7 @@ def test_a_record_of_two_methods_is_still_read(runs, tmp_path):
         for columns in metrics["values"].values():
             del columns["correct"]
         metrics["settings"]["generator"] = metrics["settings"].pop("method")
-        del metrics["recipe"]
+        del metrics["weights"]
     gan["values"] |= alone["values"]
     (tmp_path / "metrics.json").write_text(json.dumps(gan))
     frame = read_recorded(tmp_path)

@@ -37,7 +37,8 @@ def commands(
     found = {}
     for values in product(*each.values()):
         options = experiment["options"] | dict(zip(each, values, strict=True))
-        options |= experiment.get("of", {}).get(options.get("recipe"), {})
+        for value in values:
+            options |= experiment.get("of", {}).get(value, {})
         if "data" in experiment:
             options[experiment["data"]] = os.path.relpath(data, root)
         folder = root / "book/recorded" / name / "-".join(Path(str(v)).stem for v in values)

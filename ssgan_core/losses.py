@@ -19,6 +19,8 @@ from torch.nn.functional import softplus
 
 from ssgan_core.errors import InputError
 
+PROBE = 1e-2  # length of the finite difference along which VAT looks: fp32 still resolves it
+
 
 def log_z(logits: Tensor) -> Tensor:
     """log Z = logsumexp of the K logits, (..., B); D(x) = sigmoid(log Z)."""
@@ -86,6 +88,53 @@ def consistency(weak_logits: Tensor, strong_logits: Tensor, confidence: float) -
     classes, sure = pseudo_labels(weak_logits, confidence)
     log_p = strong_logits.float().log_softmax(-1)
     return -(log_p.gather(-1, classes.unsqueeze(-1)).squeeze(-1) * sure).mean(-1)
+
+
+def divergence(target_logits: Tensor, logits: Tensor) -> Tensor:
+    """Mean Kullback-Leibler divergence KL(p ‖ q) in nats, p and q the classes' probabilities by
+    `target_logits` and `logits`; no gradient reaches the target."""
+    log_p, log_q = target_logits.detach().float().log_softmax(-1), logits.float().log_softmax(-1)
+    return (log_p.exp() * (log_p - log_q)).sum(-1).mean(-1)
+
+
+def mean_teacher(teacher_logits: Tensor, logits: Tensor) -> Tensor:
+    """Mean squared distance, 0..2, of the student's class probabilities from the teacher's.
+
+    Both see the same images, under noise of their own; no gradient reaches the teacher (Tarvainen
+    and Valpola 2017, arXiv:1703.01780, section 2; summed over the classes).
+    """
+    distance = logits.float().softmax(-1) - teacher_logits.detach().float().softmax(-1)
+    return distance.square().sum(-1).mean(-1)
+
+
+def adversarial_perturbation(
+    predict: Callable[[Tensor], Tensor], images: Tensor, target_logits: Tensor, epsilon: float
+) -> Tensor:
+    """For each image (..., B, P) a change of norm `epsilon` that moves its prediction far from the
+    target, the prediction as it is.
+
+    One step of power iteration, from a random direction and with a gradient at a distance of
+    `PROBE`, toward the direction in which the divergence is most curved (Miyato et al. 2018,
+    arXiv:1704.03976, section 3.3). `predict`, from images to logits, must be without chance.
+    """
+    unit = torch.nn.functional.normalize
+    direction = unit(torch.randn_like(images), dim=-1).requires_grad_()
+    change = divergence(target_logits, predict(images + PROBE * direction))
+    (gradient,) = torch.autograd.grad(change.sum(), direction)
+    largest = gradient.abs().amax(-1, keepdim=True)  # `unit` takes what is below 1e-12 for 0
+    return epsilon * unit(gradient / largest.clamp(min=1e-30), dim=-1)
+
+
+def vat(predict: Callable[[Tensor], Tensor], images: Tensor, epsilon: float) -> Tensor:
+    """Virtual adversarial loss: the divergence of the prediction for images (..., B, P) from that
+    for the same images under an `adversarial_perturbation` of norm `epsilon`.
+
+    Gradient reaches the network through the changed images alone (Miyato et al. 2018,
+    arXiv:1704.03976, section 3.2).
+    """
+    target = predict(images).detach()  # with gradients on: weights that are cached keep theirs
+    change = adversarial_perturbation(predict, images, target, epsilon)
+    return divergence(target, predict(images + change))
 
 
 def contrast(queries: Tensor, keys: Tensor, temperature: float) -> Tensor:

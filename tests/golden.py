@@ -91,10 +91,7 @@ def on_plane() -> dict[str, dict]:
 def on_digits() -> dict[str, dict]:
     data = load_digits()
     rows = torch.stack([draw_labeled(data.labels, 10, seed) for seed in (0, 1)])
-    recipes = {
-        name: digits_steps.Recipe(name, STEPS, batch=20)
-        for name in ("supervised", "pseudo_label", "feature_matching", "complement")
-    }
+    recipes = {name: digits_steps.Recipe(name, STEPS, batch=20) for name in digits_steps.METHODS}
     recipes["explicit"] = replace(recipes["feature_matching"], form=losses.EXPLICIT)
     found = {}
     for name, recipe in recipes.items():

@@ -63,6 +63,18 @@ HALF = torch.full((3, 2), -LOG(2))  # Z = 1, D = 1/2
             losses.contrast(torch.tensor([[2.0, 0], [3, 0]]), torch.eye(2), 1.0),
             LOG(1 + math.exp(-1)) / 2 + LOG(1 + math.exp(1)) / 2,
         ),
+        # p = (1/4, 3/4) and (1/2, 1/2), q = (1/2, 1/2) both times
+        (
+            losses.divergence(torch.tensor([[0, LOG(3)], [5.0, 5.0]]), torch.zeros(2, 2)),
+            (0.25 * LOG(1 / 2) + 0.75 * LOG(3 / 2)) / 2,
+        ),
+        # distances 1/4 twice, and 0
+        (
+            losses.mean_teacher(torch.zeros(2, 2), torch.tensor([[0, LOG(3)], [5.0, 5.0]])),
+            2 * 0.25**2 / 2,
+        ),
+        # a prediction that does not look at the image
+        (losses.vat(lambda x: 0 * x + torch.tensor([1.0, 2]), torch.rand(4, 2), 1.0), 0.0),
         # 2 + 1 logits, all zero: p_generated = 1/3
         (losses.explicit_real_loss(torch.zeros(4, 3)), -LOG(2 / 3)),
         (losses.explicit_fake_loss(torch.zeros(4, 3)), -LOG(1 / 3)),
@@ -105,6 +117,77 @@ def test_entropy_loss_firms_the_prediction_and_leaves_a_tie_alone(logits):
     tie = torch.zeros(1, 3, requires_grad=True)
     losses.conditional_entropy(tie).backward()
     torch.testing.assert_close(tie.grad, torch.zeros(1, 3))
+
+
+@pytest.mark.parametrize("loss", [losses.divergence, losses.mean_teacher])
+def test_a_prediction_is_drawn_to_its_target_which_stays(loss, logits):
+    target = (logits.flip(0) + 1).requires_grad_()
+    after = descend(lambda x: loss(target, x), logits)
+    assert loss(target, after) < loss(target, logits) and loss(target, logits) > 0
+    assert loss(logits, logits + 7) == pytest.approx(0, abs=1e-6)  # the classes' odds count
+    moved = logits.clone().requires_grad_()
+    loss(target, moved).backward()
+    assert target.grad is None and moved.grad.abs().sum() > 0
+
+
+class Seen(nn.Module):
+    """A classifier of points that keeps the points it was asked about."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.layers = nn.Sequential(nn.Linear(20, 30), nn.Tanh(), nn.Linear(30, 3))
+        self.asked = []
+
+    def forward(self, x):
+        self.asked.append(x)
+        return self.layers(x)
+
+
+def test_an_adversarial_perturbation_has_its_norm_and_beats_random_ones():
+    network = Seen()
+    x = torch.randn(2, 64, 20, generator=torch.Generator().manual_seed(5))
+    target = network(x).detach()
+
+    def change(perturbation):
+        return losses.divergence(target, network(x + perturbation))
+
+    for epsilon in (0.1, 1.0):
+        found = losses.adversarial_perturbation(network, x, target, epsilon)
+        assert not found.requires_grad
+        torch.testing.assert_close(found.norm(dim=-1), torch.full((2, 64), epsilon))
+        directions = torch.randn(50, *x.shape, generator=torch.Generator().manual_seed(6))
+        random = epsilon * nn.functional.normalize(directions, dim=-1)
+        assert (change(found) > max(change(other).max() for other in random)).all()
+    # one step of power iteration, from a random start, comes near the best direction there is
+    best = torch.zeros_like(x).uniform_(-1e-3, 1e-3).requires_grad_()
+    for _ in range(30):
+        (gradient,) = torch.autograd.grad(change(best).sum(), best)
+        best = nn.functional.normalize(gradient, dim=-1).mul_(0.1).requires_grad_()
+    found = losses.adversarial_perturbation(network, x, target, 0.1)
+    assert (change(found) > 0.8 * change(best)).all()
+
+
+def test_vat_smooths_the_network_and_no_gradient_passes_through_its_target():
+    network = Seen()
+    x = torch.randn(64, 20, generator=torch.Generator().manual_seed(5))
+
+    def loss():
+        torch.manual_seed(1)
+        return losses.vat(network, x, 1.0)
+
+    before = loss()
+    before.backward()
+    gradients = [p.grad.clone() for p in network.parameters()]
+    assert before > 0 and all(g.abs().sum() > 0 for g in gradients)
+    target, perturbed = network.layers(x).detach(), network.asked[-1]
+    assert not perturbed.requires_grad
+    network.zero_grad()
+    losses.divergence(target, network.layers(perturbed)).backward()
+    for p, gradient in zip(network.parameters(), gradients, strict=True):
+        torch.testing.assert_close(p.grad, gradient)
+        p.data -= 0.1 * gradient
+    assert loss() < before
 
 
 def test_feature_matching_moves_the_means_together_and_pull_away_the_samples_apart(logits):
@@ -195,6 +278,8 @@ def test_a_stack_of_runs_gives_each_run_its_own_value():
         losses.pull_away,
         lambda x: losses.labeled_loss(x, labels[..., : x.shape[-2]] if x.ndim == 3 else labels[0]),
         lambda x: losses.feature_matching(x, x + 1),
+        lambda x: losses.divergence(x, x.square()),
+        lambda x: losses.mean_teacher(x, x.square()),
         lambda x: losses.low_density(x, data, 0.5, -9.0),
     ):
         together = function(stack)

@@ -4,6 +4,7 @@ Every tensor has a leading axis of R independent runs (label draws), so that ten
 networks cost one batched matrix product instead of ten Python loops.  R = 1 is a single run.
 """
 
+from collections.abc import Callable
 from functools import cache
 from itertools import pairwise
 from typing import NamedTuple
@@ -152,6 +153,16 @@ class Discriminator(nn.Module):
             features = torch.relu(layer(x))
             x = self.hidden_noise(features)
         return self.last(x), features
+
+    def with_same_noise(self) -> Callable[[Tensor], Tensor]:
+        """A function from images (R, B, pixels) to logits, with the same noise at every call."""
+        state = torch.get_rng_state()  # which says where the windows of the noise bank begin
+
+        def predict(images: Tensor) -> Tensor:
+            torch.set_rng_state(state)
+            return self(images)[0]
+
+        return predict
 
     @torch.no_grad()
     def standardize(self, images: Tensor) -> None:

@@ -1,44 +1,84 @@
-"""One training step on digits: the semi-supervised GAN, and the same network without a GAN."""
+"""One training step on digits, with a GAN or without: a method is the weights of its terms."""
 
 from dataclasses import dataclass, replace
-from typing import Literal, NamedTuple, Self
+from typing import NamedTuple, Self
 
 import torch
 from sklearn.decomposition import PCA
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from ssgan_core import losses
 from ssgan_core.device import Hardware, descend
 from ssgan_core.digits.images import CLASSES
 from ssgan_core.digits.networks import Discriminator, Generator
+from ssgan_core.errors import InputError
 
 EMA_EVERY = 10  # steps between updates of the EMA of the weights
 BASELINE_STEPS = 2000  # at most: without a generator the loss is flat long before
 FALL = 6000  # steps at most in which the learning rate falls: ten passes over MNIST
+LATE = ("pseudo", "consistency", "entropy")  # of the classifier's terms; they trust its guesses
 COMPONENTS = 16  # principal components in which the density of images is estimated
 KERNELS = 1000  # images that carry a kernel; as many others set the threshold
 
-Method = Literal["supervised", "pseudo_label", "feature_matching", "complement"]
+
+class Weights(NamedTuple):
+    """What multiplies each loss term; a term of weight 0 is not computed.
+
+    Of the classifier: cross-entropy on labels; on its own guesses (Lee 2013); `consistency` with
+    the EMA of its weights; virtual adversarial training; conditional entropy (Grandvalet and Bengio
+    2004); real and generated images told apart, with which a generator comes that matches features.
+    Of the generator beside that: pull-away and low density.
+    """
+
+    labeled: float = 1.0
+    pseudo: float = 0.0
+    consistency: float = 0.0
+    vat: float = 0.0
+    entropy: float = 0.0
+    gan: float = 0.0
+    pull_away: float = 0.0
+    low_density: float = 0.0
+
+
+# Tried on 8×8 training images held out, 20 labels, draws 1000 to 1003, 800 steps (sd of a mean 1-2
+# points): consistency 3, 10, 30: 84.3, 83.0, 83.9 %; entropy 0.1, 0.3, 1: 76.8, 74.7, 76.5;
+# epsilon 0.025, 0.05, 0.1: 79.4, 78.0, 67.1; labels alone 76.1.
+METHODS = {
+    "supervised": Weights(),
+    "pseudo_label": Weights(pseudo=1.0),
+    "mean_teacher": Weights(consistency=3.0),
+    "vat": Weights(vat=1.0),
+    "entropy": Weights(entropy=0.1),
+    "feature_matching": Weights(gan=1.0),
+    "complement": Weights(gan=1.0, entropy=0.1, pull_away=0.1, low_density=0.01),
+    "matching_vat": Weights(gan=1.0, vat=1.0),
+}
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """What one training run does; the weights multiply the loss terms of `train_step`."""
+    """What one training run does.
 
-    method: Method = "feature_matching"
+    Its terms have the weights of its method, or its own. `epsilon` is how far VAT changes an image:
+    the root mean square over its pixels, which lie in 0..1.
+    """
+
+    method: str = "feature_matching"
     steps: int = 2000
     batch: int = 100
     learning_rate: float = 3e-3
-    labeled_weight: float = 1.0
     form: losses.Form = losses.IMPLICIT
-    pull_away: float = 0.1
-    low_density: float = 0.01
-    entropy: float = 0.1
+    own_weights: Weights | None = None
+    epsilon: float = 0.025
+
+    def __post_init__(self) -> None:
+        if self.method not in METHODS:
+            raise InputError(f"method {self.method!r} is unknown; accepted: {', '.join(METHODS)}")
 
     @property
-    def uses_generator(self) -> bool:
-        return self.method in ("feature_matching", "complement")
+    def weights(self) -> Weights:
+        return self.own_weights or METHODS[self.method]
 
     def rate(self, step: int) -> float:
         """Factor of the learning rate: 1, then down to 0 in a line over the last steps.
@@ -122,68 +162,60 @@ def train_step(
     late: float,
     hardware: Hardware,
     density: Density | None = None,
+    teacher: nn.Module | None = None,
 ) -> dict[str, Tensor]:
-    """One update of D, then one of G against the D just updated; the loss terms, each (R,).
+    """One update of D and, with a GAN, one of G against the D just updated; the terms, each (R,).
 
     D has no batch norm, so labeled, unlabeled and generated images pass through it together:
     each row's result is the same as in three passes.  `late` is the weight, 0 to 1, of the
-    terms that enter late.  Source: Salimans et al. 2016, sections 3.1 and 5.
+    terms that enter late; `teacher` the EMA of D, with noise of its own.
+    Source: Salimans et al. 2016, sections 3.1 and 5.
     """
-    with hardware.autocast():
-        with torch.no_grad():
-            fake = generator.sample(batch.unlabeled.shape[1])
-        logits, _ = discriminator(torch.cat([batch.labeled, batch.unlabeled, fake], 1))
-    sizes = [batch.labeled.shape[1], batch.unlabeled.shape[1], fake.shape[1]]
-    of_labeled, of_real, of_fake = logits.split(sizes, 1)
-    terms = {
-        "labeled": losses.labeled_loss(of_labeled, batch.labels),
-        "real": recipe.form.real(of_real),
-        "fake": recipe.form.fake(of_fake),
-    }
-    loss_d = recipe.labeled_weight * terms["labeled"] + (terms["real"] + terms["fake"]) / 2
-    if recipe.method == "complement":
-        terms["entropy"] = losses.conditional_entropy(of_real[..., :CLASSES])
-        loss_d = loss_d + late * recipe.entropy * terms["entropy"]
+    weights, size = recipe.weights, batch.unlabeled.shape[1]
     optimizer_g, optimizer_d = optimizers
-    descend(optimizer_d, loss_d)
-
-    with hardware.autocast(), parametrize.cached():  # D's normalized weights serve both passes
-        fake = generator.sample(batch.unlabeled.shape[1])
-        _, fake_features = discriminator(fake)
-        with torch.no_grad():
-            _, real_features = discriminator(batch.unlabeled)
-    loss_g = terms["matching"] = losses.feature_matching(real_features, fake_features)
-    if recipe.method == "complement":
-        terms["pull_away"] = losses.pull_away(fake_features)
-        terms["low_density"] = density.penalty(fake)
-        loss_g = (
-            loss_g
-            + recipe.pull_away * terms["pull_away"]
-            + late * recipe.low_density * terms["low_density"]
-        )
-    descend(optimizer_g, loss_g)
-    return {name: term.detach() for name, term in terms.items()}
-
-
-def baseline_step(
-    discriminator: Discriminator,
-    optimizer: torch.optim.Optimizer,
-    batch: Batch,
-    recipe: Recipe,
-    late: float,
-    hardware: Hardware,
-) -> dict[str, Tensor]:
-    """The same network without a GAN: labels alone, or labels and its own guesses (Lee 2013)."""
-    terms = {}
-    images = batch.labeled
-    if recipe.method == "pseudo_label":
-        images = torch.cat([images, batch.unlabeled], 1)
+    fake = real = batch.unlabeled[:, :0]
+    if weights.gan or weights.pseudo or weights.consistency or weights.entropy:
+        real = batch.unlabeled
     with hardware.autocast():
-        logits, _ = discriminator(images)
-    of_labeled, of_real = logits.tensor_split([batch.labels.shape[1]], 1)
-    terms["labeled"] = loss = losses.labeled_loss(of_labeled, batch.labels)
-    if recipe.method == "pseudo_label":
-        terms["pseudo"] = losses.labeled_loss(of_real, of_real.argmax(-1))
-        loss = loss + late * terms["pseudo"]
-    descend(optimizer, loss)
+        if weights.gan:
+            with torch.no_grad():
+                fake = generator.sample(size)
+        logits, _ = discriminator(torch.cat([batch.labeled, real, fake], 1))
+    sizes = [batch.labeled.shape[1], real.shape[1], fake.shape[1]]
+    of_labeled, of_real, of_fake = logits.split(sizes, 1)
+    classes = of_real[..., :CLASSES]
+    terms = {"labeled": losses.labeled_loss(of_labeled, batch.labels)}
+    if weights.gan:
+        terms["real"] = recipe.form.real(of_real)
+        terms["fake"] = recipe.form.fake(of_fake)
+    if weights.pseudo:
+        terms["pseudo"] = losses.labeled_loss(classes, classes.argmax(-1))
+    if weights.consistency:
+        with torch.no_grad(), hardware.autocast():
+            of_teacher, _ = teacher(real)
+        terms["consistency"] = losses.mean_teacher(of_teacher[..., :CLASSES], classes)
+    if weights.entropy:
+        terms["entropy"] = losses.conditional_entropy(classes)
+    if weights.vat:
+        norm = recipe.epsilon * batch.unlabeled.shape[-1] ** 0.5
+        with parametrize.cached():  # in fp32, for the differences are small
+            terms["vat"] = losses.vat(discriminator.with_same_noise(), batch.unlabeled, norm)
+    each = {"labeled": weights.labeled, "real": weights.gan / 2, "fake": weights.gan / 2}
+    each |= {"vat": weights.vat} | {name: late * getattr(weights, name) for name in LATE}
+    descend(optimizer_d, sum(each[name] * term for name, term in terms.items()))
+
+    if weights.gan:
+        with hardware.autocast(), parametrize.cached():  # D's normalized weights serve both passes
+            fake = generator.sample(size)
+            _, fake_features = discriminator(fake)
+            with torch.no_grad():
+                _, real_features = discriminator(batch.unlabeled)
+        loss_g = terms["matching"] = losses.feature_matching(real_features, fake_features)
+        if weights.pull_away:
+            terms["pull_away"] = losses.pull_away(fake_features)
+            loss_g = loss_g + weights.pull_away * terms["pull_away"]
+        if weights.low_density:
+            terms["low_density"] = density.penalty(fake)
+            loss_g = loss_g + late * weights.low_density * terms["low_density"]
+        descend(optimizer_g, loss_g)
     return {name: term.detach() for name, term in terms.items()}

@@ -19,7 +19,7 @@ from ssgan_core.checkpoint import checksum
 from ssgan_core.device import Hardware, own_random_numbers
 from ssgan_core.digits.images import CLASSES, Digits
 from ssgan_core.digits.networks import digits_pair
-from ssgan_core.digits.step import EMA_EVERY, Density, Recipe, baseline_step, draw_batch, train_step
+from ssgan_core.digits.step import EMA_EVERY, Density, Recipe, draw_batch, train_step
 from ssgan_core.settings import Settings
 
 WALL = 100  # generated digits kept for each picture of the wall
@@ -58,9 +58,6 @@ class DigitsTraining(Settings):
         None, ge=10, le=10_000, description="unlabeled, and generated, images in a step"
     )
     learning_rate: float = Field(3e-3, gt=0, le=0.1, description="Adam's rate, for both networks")
-    generator: Literal["feature_matching", "complement"] = Field(
-        "feature_matching", description="loss of the generator in the main comparison"
-    )
 
     @classmethod
     def defaults(cls, profile: str, given: dict[str, Any]) -> dict[str, Any]:
@@ -71,6 +68,9 @@ class DigitsTraining(Settings):
 class DigitsSettings(DigitsTraining):
     """What the digits chapter can be asked for."""
 
+    generator: Literal["feature_matching", "complement"] = Field(
+        "feature_matching", description="loss of the generator in the main comparison"
+    )
     budgets: list[Annotated[int, Field(ge=10, multiple_of=10)]] = Field(
         None, description="further numbers of labels, for the label-budget curve"
     )
@@ -91,6 +91,12 @@ class Trained:
     last_accuracy: list[float]
     history: pd.DataFrame
     walls: dict[int, Tensor]
+
+    def image_by_image(self, labels: Tensor) -> list[str]:
+        """Whether each test image, whose labels (N,) are these, was read right, 1, or wrong, 0, in
+        a string for each run."""
+        right = self.logits[..., :CLASSES].argmax(-1) == labels
+        return ["".join(map(str, run)) for run in right.int().tolist()]
 
 
 def train(
@@ -129,16 +135,14 @@ def train(
     )
     images, labels, rows = (part.to(device) for part in (digits.images, digits.labels, rows))
     test_images, test_labels = digits.test_images.to(device), digits.test_labels.to(device)
-    density = Density.fit(digits.images).to(device) if recipe.method == "complement" else None
+    density = Density.fit(digits.images).to(device) if recipe.weights.low_density else None
 
     def step(number: int, progress: float) -> dict[str, Tensor]:
         batch, late = draw_batch(images, labels, rows, recipe.batch), recipe.late(number)
         for optimizer in optimizers:
             optimizer.param_groups[0]["lr"] = recipe.learning_rate * recipe.rate(number)
-        if recipe.uses_generator:
-            terms = train_step(*networks, optimizers, batch, recipe, late, hardware, density)
-        else:
-            terms = baseline_step(discriminator, optimizers[1], batch, recipe, late, hardware)
+        how = (recipe, late, hardware, density, averaged)
+        terms = train_step(*networks, optimizers, batch, *how)
         if (number + 1) % EMA_EVERY == 0:
             averaged.update_parameters(discriminator)
         return {name: term.mean() for name, term in terms.items()}
@@ -155,12 +159,12 @@ def train(
             return generator.sample(WALL)[0].cpu()
 
     def evaluate(number: int, progress: float) -> dict[str, float]:
-        if recipe.uses_generator:
+        if recipe.weights.gan:
             walls[number] = wall()
         tested = {"accuracy": averaged, "last accuracy": discriminator}
         return {name: sum(test(network)[1]) / runs for name, network in tested.items()}
 
-    walls = loop.Kept({0: wall()} if recipe.uses_generator else {})
+    walls = loop.Kept({0: wall()} if recipe.weights.gan else {})
     parts = {"generator": generator, "discriminator": discriminator, "averaged": averaged}
     parts |= {"optimizer 0": optimizers[0], "optimizer 1": optimizers[1], "walls": walls}
     history = loop.run(

@@ -12,6 +12,7 @@ import pytest
 
 from book import record
 from book.common import BuildError
+from ssgan_core.digits.step import METHODS, Recipe
 from ssgan_core.errors import InputError
 from ssgan_core.intervals import format_ci, gain, in_words, interval_table, mean_ci
 from ssgan_core.plots import PALETTE
@@ -34,10 +35,12 @@ def define(root, experiment):
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
-    """Two short runs on digits, as the command leaves them."""
+    """Two methods on digits, twice two short runs, as the command leaves them."""
     folder = tmp_path_factory.mktemp("recorded")
     for seed in ("0", "2"):
-        assert train_digits([*DIGITS, "--seed", seed, "--out", str(folder / seed)]) == 0
+        for method in ("feature_matching", "supervised"):
+            command = [*DIGITS, "--method", method, "--seed", seed]
+            assert train_digits([*command, "--out", str(folder / f"{seed}-{method}")]) == 0
     return folder
 
 
@@ -45,16 +48,43 @@ def test_trainings_are_read_back_with_settings_values_and_origin(runs):
     frame = read_recorded(runs)
     assert frame.method.tolist() == (["feature_matching"] * 2 + ["supervised"] * 2) * 2
     assert frame.seed.tolist() == [0, 1, 0, 1, 2, 3, 2, 3]
-    metrics = json.loads((runs / "2/metrics.json").read_text())
+    metrics = json.loads((runs / "2-feature_matching/metrics.json").read_text())
     assert frame["last"].tolist()[4:6] == metrics["values"]["feature_matching"]["last"]
     assert frame.device[4] == metrics["device"] and frame.steps[4] == 20
     assert (frame.remark == "").all()
+    for run in frame.itertuples():
+        assert len(run.correct) == 500 and run.correct.count("1") / 500 == pytest.approx(run.last)
+
+
+def test_a_record_says_its_method_and_what_that_was(runs):
+    metrics = json.loads((runs / "2-supervised/metrics.json").read_text())
+    assert metrics["settings"]["method"] == "supervised" and [*metrics["values"]] == ["supervised"]
+    assert metrics["weights"] == METHODS["supervised"]._asdict()
+    assert metrics["settings"]["epsilon"] == Recipe().epsilon
+
+
+def test_a_record_of_two_methods_is_still_read(runs, tmp_path):
+    """The command wrote the GAN and its labels-only row into one file, without its images."""
+    gan, alone = (
+        json.loads((runs / f"2-{method}/metrics.json").read_text())
+        for method in ("feature_matching", "supervised")
+    )
+    for metrics in (gan, alone):
+        for columns in metrics["values"].values():
+            del columns["correct"]
+        metrics["settings"]["generator"] = metrics["settings"].pop("method")
+        del metrics["weights"]
+    gan["values"] |= alone["values"]
+    (tmp_path / "metrics.json").write_text(json.dumps(gan))
+    frame = read_recorded(tmp_path)
+    assert frame.method.tolist() == ["feature_matching"] * 2 + ["supervised"] * 2
+    assert len(interval_table(frame, against="supervised")) == 2
 
 
 def test_a_finished_folder_of_digits_is_left_as_it_is(runs, capsys):
-    path = runs / "2/metrics.json"
+    path = runs / "2-supervised/metrics.json"
     before = path.read_bytes()
-    command = [*DIGITS, "--out", str(runs / "2")]
+    command = [*DIGITS, "--method", "supervised", "--out", str(runs / "2-supervised")]
     assert train_digits([*command, "--seed", "2"]) == 0
     (told,) = capsys.readouterr().out.splitlines()
     assert told.startswith("already done, finished ") and told.endswith(f"; {path}")
@@ -64,7 +94,8 @@ def test_a_finished_folder_of_digits_is_left_as_it_is(runs, capsys):
 
 
 def test_a_remark_in_a_record_comes_along(runs, tmp_path):
-    metrics = json.loads((runs / "2/metrics.json").read_text()) | {"remark": "by hand"}
+    metrics = json.loads((runs / "2-supervised/metrics.json").read_text())
+    metrics |= {"remark": "by hand"}
     (tmp_path / "metrics.json").write_text(json.dumps(metrics))
     assert set(read_recorded(tmp_path).remark) == {"by hand"}
 
@@ -202,25 +233,25 @@ def test_a_file_that_is_no_record_is_named(tmp_path):
 
 
 def test_the_digits_command_goes_on_where_it_was_killed(tmp_path, monkeypatch, capsys):
-    """The second call finds the finished part and ends with the numbers of an unbroken run."""
+    """The second call goes on and ends with the numbers of an unbroken run."""
     from ssgan_core import train_digits as module
 
-    whole = tmp_path / "whole"
-    assert train_digits([*DIGITS, "--out", str(whole)]) == 0
-    real, calls = module.train, []
+    command = [*DIGITS, "--method", "matching_vat", "--out"]
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    assert train_digits([*command, str(whole)]) == 0
+    told = []
 
-    def killed(*args, **options):
-        calls.append(args)
-        if len(calls) == 2:
+    def killed(line):
+        told.append(line)
+        if len(told) == 7:
             raise KeyboardInterrupt
-        return real(*args, **options)
 
-    monkeypatch.setattr(module, "train", killed)
-    broken = tmp_path / "broken"
-    assert train_digits([*DIGITS, "--out", str(broken)]) == 130
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "tell", killed)
+        assert train_digits([*command, str(broken)]) == 130
     assert not (broken / "metrics.json").exists()
-    monkeypatch.setattr(module, "train", real)
-    assert train_digits([*DIGITS, "--out", str(broken)]) == 0
+    assert train_digits([*command, str(broken)]) == 0
+    assert "goes on from step 7" in capsys.readouterr().out
     values = [json.loads((f / "metrics.json").read_text())["values"] for f in (whole, broken)]
     for method, found in values[0].items():
         assert found["minutes"][0] > 0
@@ -231,7 +262,7 @@ def test_the_digits_command_goes_on_where_it_was_killed(tmp_path, monkeypatch, c
     ("arguments", "message"),
     [
         (["--labels", "25"], "parameter 'labels' is 25 (int); accepted: a whole number"),
-        (["--generator", "none"], "accepted: feature_matching, complement"),
+        (["--method", "wgan"], "accepted: supervised, pseudo_label, mean_teacher, vat, entropy, "),
         (["--budgets", "10"], "unknown argument '--budgets'"),
         (["--mnist", "/no/such"], "mnist is /no/such, which is no folder"),
     ],

@@ -117,3 +117,15 @@ def test_only_the_last_layer_learns_its_lengths():
     _, discriminator = digits_pair(8)
     fixed = {name for name, p in discriminator.named_parameters() if not p.requires_grad}
     assert fixed == {f"hidden.{i}.parametrizations.weight.original0" for i in range(3)}
+
+
+def test_the_same_noise_at_every_call():
+    _, discriminator = digits_pair(8)
+    images = torch.rand(1, 6, 64)
+    predict = discriminator.with_same_noise()
+    first = predict(images)
+    torch.rand(3)
+    assert torch.equal(predict(images), first)
+    other = discriminator.with_same_noise()(images)
+    assert not torch.equal(other, first)
+    assert not torch.equal(first, discriminator.eval()(images)[0])

@@ -20,10 +20,11 @@ from ssgan_core.device import Hardware, descend
 from ssgan_core.digits.images import draw_labeled, load_digits
 from ssgan_core.digits.networks import StackedLinear, digits_pair
 from ssgan_core.digits.step import (
+    METHODS,
     Batch,
     Density,
     Recipe,
-    baseline_step,
+    Weights,
     draw_batch,
     train_step,
 )
@@ -106,14 +107,15 @@ def test_complement_terms_reach_the_right_network(digits, batch):
     generator, discriminator = digits_pair(8, 2)
     discriminator.eval()
     density = replace(Density.fit(digits.images), threshold=-1e6)  # every image is above it
-    recipe = Recipe(method="complement")
 
     def gradients(**changes):
         torch.manual_seed(3)
         late = changes.pop("late", 1.0)
         networks = (generator, discriminator)
         still = tuple(torch.optim.SGD(network.parameters(), 0.0) for network in networks)
-        train_step(*networks, still, batch, replace(recipe, **changes), late, PLAIN, density)
+        weights = METHODS["complement"]._replace(**changes)
+        recipe = Recipe("complement", own_weights=weights)
+        train_step(*networks, still, batch, recipe, late, PLAIN, density)
         return [
             torch.cat([p.grad.flatten().clone() for p in n.parameters() if p.requires_grad])
             for n in networks
@@ -129,17 +131,91 @@ def test_complement_terms_reach_the_right_network(digits, batch):
     assert torch.equal(early_g, none_g) and torch.equal(early_d, none_d)
 
 
-def test_supervised_step_ignores_unlabeled_images(batch):
-    results = []
-    for unlabeled in (batch.unlabeled, torch.zeros_like(batch.unlabeled)):
-        torch.manual_seed(2)
-        _, discriminator = digits_pair(8, 2)
-        baseline_step(
-            discriminator.eval(), sgd(discriminator)[0], batch._replace(unlabeled=unlabeled),
-            Recipe(method="supervised"), 1.0, PLAIN,
-        )  # fmt: skip
-        results.append(discriminator.last.bias.detach().clone())
-    assert torch.equal(*results)
+def stepped(digits, method, batch, late=1.0):
+    """Generator, discriminator and terms after a step of a method from the same start."""
+    torch.manual_seed(2)
+    generator, discriminator = digits_pair(8, 2)
+    teacher = digits_pair(8, 2)[1]
+    density = replace(Density.fit(digits.images), threshold=-1e6)
+    torch.manual_seed(3)
+    networks = (generator, discriminator.eval())  # noise would differ with the size of the batch
+    how = (Recipe(method), late, PLAIN, density, teacher)
+    return *networks, train_step(*networks, sgd(*networks), batch, *how)
+
+
+def same(network, other, runs=slice(None)):
+    """Whether two stacks of two runs have the same weights, or those of one of the runs."""
+    pairs = zip(network.parameters(), other.parameters(), strict=True)
+    parts = [
+        [p.unflatten(-1, (2, -1)).movedim(-2, 0) if p.shape[0] != 2 else p for p in pair]
+        for pair in pairs
+    ]
+    return all(torch.allclose(p[runs], q[runs], atol=1e-6) for p, q in parts)
+
+
+TERMS = {
+    "supervised": set(),
+    "pseudo_label": {"pseudo"},
+    "mean_teacher": {"consistency"},
+    "vat": {"vat"},
+    "entropy": {"entropy"},
+    "feature_matching": {"real", "fake", "matching"},
+    "complement": {"real", "fake", "matching", "entropy", "pull_away", "low_density"},
+    "matching_vat": {"real", "fake", "matching", "vat"},
+}
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_method_moves_what_it_should(digits, batch, method):
+    generator, discriminator, terms = stepped(digits, method, batch)
+    assert terms.keys() == TERMS[method] | {"labeled"}
+    assert all(term.shape == (2,) and not term.requires_grad for term in terms.values())
+    with_gan = "fake" in terms
+    torch.manual_seed(2)
+    fresh = digits_pair(8, 2)
+    assert same(generator, fresh[0]) is not with_gan
+    assert not same(discriminator, fresh[1])
+    other = stepped(digits, method, batch._replace(unlabeled=batch.unlabeled.flip(-1)))[1]
+    assert same(discriminator, other) is (method == "supervised")
+    # at first what trusts the classifier's guesses weighs nothing
+    early, alone = (stepped(digits, name, batch, 0.0)[1] for name in (method, "supervised"))
+    assert same(early, alone) is not (with_gan or method == "vat")
+
+
+def test_virtual_adversarial_training_reaches_all_weights_and_smooths_the_network(batch):
+    torch.manual_seed(2)
+    networks = digits_pair(8, 2)
+    recipe = Recipe("vat", own_weights=Weights(labeled=0.0, vat=1.0))
+    optimizers = tuple(torch.optim.Adam(n.parameters(), 1e-3) for n in networks)
+    found = []
+    for _ in range(20):
+        torch.manual_seed(3)
+        found.append(train_step(*networks, optimizers, batch, recipe, 0.0, PLAIN)["vat"])
+    assert (found[-1] < found[0]).all()
+    for p in networks[1].parameters():
+        assert not p.requires_grad or p.grad.abs().sum() > 0
+    assert networks[1].training
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_run_of_a_stack_does_not_feel_the_other(digits, batch, method):
+    images = batch.unlabeled.clone()
+    images[1] = images[1].flip(-1)
+    labels = batch.labels.clone()
+    labels[1] = labels[1].flip(0)
+    networks = stepped(digits, method, batch)[:2]
+    others = stepped(digits, method, batch._replace(unlabeled=images, labels=labels))[:2]
+    for network, other in zip(networks, others, strict=True):
+        assert same(network, other, 0)
+    assert not same(networks[1], others[1], 1)
+
+
+def test_a_method_is_known_and_its_weights_can_be_changed():
+    with pytest.raises(InputError, match="method 'wgan' is unknown; accepted: supervised, "):
+        Recipe("wgan")
+    recipe = Recipe("vat", own_weights=Weights(vat=0.5))
+    assert recipe.weights.vat == 0.5 and Recipe("vat").weights == METHODS["vat"]
+    assert replace(Recipe("vat"), method="entropy").weights == METHODS["entropy"]
 
 
 def test_schedules():
@@ -178,7 +254,7 @@ class Killed(Exception):
     pass
 
 
-@pytest.mark.parametrize("method", ["complement", "pseudo_label"])
+@pytest.mark.parametrize("method", ["complement", "pseudo_label", "mean_teacher"])
 def test_a_killed_run_goes_on_and_ends_with_the_same_numbers(digits, rows, method, tmp_path):
     recipe = Recipe(method=method, steps=30)
     arguments = {"evaluations": 3, "hardware": PLAIN}
@@ -214,11 +290,20 @@ def test_a_checkpoint_of_another_training_is_refused(digits, rows, tmp_path):
     train(digits, rows, recipe, **how)
     for other, changed, name in (
         (rows.flip(0), recipe, "labeled"),
-        (rows, replace(recipe, labeled_weight=2.0), "recipe"),
+        (rows, replace(recipe, own_weights=Weights(2.0, gan=1.0)), "recipe"),
         (rows, replace(recipe, form=losses.EXPLICIT), "outputs"),
     ):
         with pytest.raises(InputError, match=rf"checkpoint of another training \({name}"):
             train(digits, other, changed, **how)
+
+
+def test_each_image_is_told_right_or_wrong(digits, rows):
+    recipe = Recipe("supervised", steps=20)
+    result = train(digits, rows, recipe, report=lambda _: None, hardware=PLAIN)
+    marks = result.image_by_image(digits.test_labels)
+    assert [len(run) for run in marks] == [500, 500] and marks[0] != marks[1]
+    assert [run.count("1") / 500 for run in marks] == pytest.approx(result.accuracy)
+    assert marks[0][3] == str(int(result.logits[0, 3].argmax() == digits.test_labels[3]))
 
 
 def test_prediction_is_without_noise(digits):

@@ -19,7 +19,6 @@ from ssgan_core.digits.training import DigitsTraining, train
 from ssgan_core.results import Run, write_json
 from ssgan_core.settings import Folder
 
-
 HOW = ("method", "steps", "batch", "learning_rate", "epsilon")  # of the settings, in the recipe
 
 

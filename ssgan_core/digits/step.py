@@ -11,7 +11,7 @@ from torch.nn.utils import parametrize
 from ssgan_core import losses
 from ssgan_core.device import Hardware, descend
 from ssgan_core.digits.images import CLASSES
-from ssgan_core.digits.networks import Discriminator, Generator
+from ssgan_core.digits.networks import Discriminator, Generator, with_same_noise
 from ssgan_core.errors import InputError
 
 EMA_EVERY = 10  # steps between updates of the EMA of the weights
@@ -201,7 +201,7 @@ def train_step(
     if weights.vat:
         norm = recipe.epsilon * batch.unlabeled.shape[-1] ** 0.5
         with parametrize.cached():  # in fp32, for the differences are small
-            terms["vat"] = losses.vat(discriminator.with_same_noise(), batch.unlabeled, norm)
+            terms["vat"] = losses.vat(with_same_noise(discriminator), batch.unlabeled, norm)
     each = {"labeled": weights.labeled, "real": weights.gan / 2, "fake": weights.gan / 2}
     each |= {"vat": weights.vat} | {name: late * getattr(weights, name) for name in LATE}
     descend(optimizer_d, sum(each[name] * term for name, term in terms.items()))

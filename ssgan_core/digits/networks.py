@@ -154,16 +154,6 @@ class Discriminator(nn.Module):
             x = self.hidden_noise(features)
         return self.last(x), features
 
-    def with_same_noise(self) -> Callable[[Tensor], Tensor]:
-        """A function from images (R, B, pixels) to logits, with the same noise at every call."""
-        state = torch.get_rng_state()  # which says where the windows of the noise bank begin
-
-        def predict(images: Tensor) -> Tensor:
-            torch.set_rng_state(state)
-            return self(images)[0]
-
-        return predict
-
     @torch.no_grad()
     def standardize(self, images: Tensor) -> None:
         """Give every unit zero mean and unit variance on real images (B, pixels).
@@ -179,6 +169,17 @@ class Discriminator(nn.Module):
             layer.parametrizations.weight.original0.div_(std.view(1, -1))
             layer.bias.sub_(mean).div_(std)
             x = self.hidden_noise(torch.relu(layer(x)))
+
+
+def with_same_noise(discriminator: Discriminator) -> Callable[[Tensor], Tensor]:
+    """A function from images (R, B, pixels) to logits, with the same noise at every call."""
+    state = torch.get_rng_state()  # which says where the windows of the noise bank begin
+
+    def predict(images: Tensor) -> Tensor:
+        torch.set_rng_state(state)
+        return discriminator(images)[0]
+
+    return predict
 
 
 def digits_pair(side: int, runs: int = 1, classes: int = 10) -> tuple[Generator, Discriminator]:

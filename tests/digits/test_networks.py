@@ -9,6 +9,7 @@ from ssgan_core.digits.networks import (
     StackedLinear,
     digits_pair,
     noise_bank,
+    with_same_noise,
 )
 from ssgan_core.errors import InputError
 
@@ -122,10 +123,10 @@ def test_only_the_last_layer_learns_its_lengths():
 def test_the_same_noise_at_every_call():
     _, discriminator = digits_pair(8)
     images = torch.rand(1, 6, 64)
-    predict = discriminator.with_same_noise()
+    predict = with_same_noise(discriminator)
     first = predict(images)
     torch.rand(3)
     assert torch.equal(predict(images), first)
-    other = discriminator.with_same_noise()(images)
+    other = with_same_noise(discriminator)(images)
     assert not torch.equal(other, first)
     assert not torch.equal(first, discriminator.eval()(images)[0])

@@ -182,16 +182,17 @@ def test_a_method_moves_what_it_should(digits, batch, method):
     assert same(early, alone) is not (with_gan or method == "vat")
 
 
-def test_virtual_adversarial_training_reaches_all_weights_and_smooths_the_network(batch):
+def test_virtual_adversarial_training_reaches_all_weights_and_smooths_the_network(digits, batch):
     torch.manual_seed(2)
     networks = digits_pair(8, 2)
+    networks[1].standardize(digits.images[:500])  # without, there is nothing to smooth
     recipe = Recipe("vat", own_weights=Weights(labeled=0.0, vat=1.0))
     optimizers = tuple(torch.optim.Adam(n.parameters(), 1e-3) for n in networks)
     found = []
     for _ in range(20):
         torch.manual_seed(3)
         found.append(train_step(*networks, optimizers, batch, recipe, 0.0, PLAIN)["vat"])
-    assert (found[-1] < found[0]).all()
+    assert (found[-1] < found[0] / 2).all()
     for p in networks[1].parameters():
         assert not p.requires_grad or p.grad.abs().sum() > 0
     assert networks[1].training

@@ -140,5 +140,5 @@ def test_the_most_confident_mistakes_come_first():
 def test_the_summary_has_a_value_a_draw_under_the_names_that_the_bands_use(article):
     values = summary(fit_runs({"article": [article, article]}))["article"]
     assert values["last"] == [article.test["last"]] * 2
-    assert set(values) == {"last", "best", "last_raw", "validation"}
+    assert set(values) == {"last", "best", "last_raw", "validation", "correct"}
     assert values["validation"][1] == article.history["validation"].tolist()

@@ -82,6 +82,17 @@ class Chapter:
         return match[1]
 
     @property
+    def targets(self) -> str:
+        """What other chapters may refer to beside the title: named places, labeled equations."""
+        cells = (cell.source for cell in self.notebook.cells if cell.cell_type == "markdown")
+        text = "\n\n".join(cells).replace(self.heading, "")
+        places = re.findall(r"^\([\w-]+\)=$", text, re.M)
+        equations = re.findall(r"^```\{math\}\n:label: .+?\n```$", text, re.M | re.S)
+        if not (places or equations):
+            return ""
+        return "\n\n".join(["\n".join([*places, "What others refer to:"]), *equations])
+
+    @property
     def title(self) -> str:
         return self.heading.rsplit("# ", 1)[1]
 

@@ -119,7 +119,9 @@ This book was built from a selection of its chapters, and this one was not among
 ```bash
 make book ONLY={chapter.number}
 ```
-:::"""
+:::
+
+{chapter.targets}"""
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell(text)])
     _clean(notebook, {"key": None})
     remove_page(chapter)

@@ -96,6 +96,21 @@ def test_figures_have_a_label_a_caption_and_a_text_for_those_who_cannot_see_them
 
 
 @each_chapter
+def test_what_it_refers_to_is_there_when_the_other_chapter_has_not_been_run(chapter):
+    """A placeholder carries its chapter's title, named places and equations, and no figure."""
+    others = "\n".join(
+        f"{c.heading}\n{c.targets}" for c in chapters_of(REPO) if c.name != chapter.name
+    )
+    own = "\n".join(cell.source for cell in chapter.notebook.cells) + str(
+        [cell.metadata.get("mystnb") for cell in chapter.notebook.cells]
+    )
+    text = "\n".join(c.source for c in chapter.notebook.cells if c.cell_type == "markdown")
+    for target in re.findall(r"\{(?:ref|eq|numref)\}`(?:[^`<]*<)?([\w-]+)>?`", text):
+        here = f"({target})=" in own or f":label: {target}" in own or f"name': '{target}'" in own
+        assert here or f"({target})=" in others or f":label: {target}\n" in others, target
+
+
+@each_chapter
 def test_cells_that_read_recorded_runs_say_so(chapter):
     """The tag makes the page be run again when a record changes."""
     for cell in chapter.notebook.cells:

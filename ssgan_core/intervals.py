@@ -4,7 +4,7 @@ Runs are frames as `ssgan_core.results` has them: a row a run, `method`, `seed`,
 columns what was measured.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -111,20 +111,35 @@ def gain(runs: pd.DataFrame, others: pd.DataFrame, column: str = "last") -> Gain
         return Gain(points.mean(), np.nan, np.nan, tuple(points), steps)
     error, freedom = points.sem(skipna=False), len(both) - 1
     if column == "last" and "correct" in names and both.notna().all(axis=None):
-        marks = [_marks(side) for side in sides]
-        for side, read in zip(sides, marks, strict=True):
+        photos = [_read_marks(side) for side in sides]
+        for side, read in zip(sides, photos, strict=True):
             if not np.allclose(read.mean(1), side["last"].astype(float)):
                 raise InputError(
                     f"of the photos in `correct` {read.mean(1)} are right, but `last` is "
                     f"{side['last'].to_numpy()}: these are not the same runs"
                 )
-        error, freedom = crossed_error(100 * (marks[0] - marks[1]))
+        error, freedom = crossed_error(100 * (photos[0] - photos[1]))
     halves = (stats.t.ppf(level, freedom) * error for level in (0.975, 0.95))
     return Gain(points.mean(skipna=False), *halves, tuple(points), steps)
 
 
-def _marks(runs: pd.DataFrame) -> np.ndarray:
-    """Photo by photo 1 where it was read right, else 0: (draws, photos)."""
+def gains(
+    runs: pd.DataFrame, pairs: Mapping[str, tuple[str, str]], column: str = "last"
+) -> dict[str, Gain]:
+    """What one method gains over another, question by question: title → (method, other)."""
+    return {
+        title: gain(runs[runs["method"] == method], runs[runs["method"] == other], column)
+        for title, (method, other) in pairs.items()
+    }
+
+
+def marks(right: Iterable[bool]) -> str:
+    """What `correct` holds of a run: image by image 1 where it was read right, else 0."""
+    return "".join(str(int(one)) for one in right)
+
+
+def _read_marks(runs: pd.DataFrame) -> np.ndarray:
+    """The `marks` of runs as numbers, (draws, images)."""
     return np.array([list(map(int, text)) for text in runs["correct"]])
 
 
@@ -177,15 +192,15 @@ def gains_table(
     runs: pd.DataFrame, pairs: Mapping[str, tuple[str, str]], column: str = "last"
 ) -> pd.DataFrame:
     """What one method gains over another, a row a question: title → (method, other)."""
-    rows = {}
-    for title, (method, other) in pairs.items():
-        found = gain(runs[runs.method == method], runs[runs.method == other], column)
-        rows[title] = {
-            "compared": f"{method} − {other}",
+    rows = {
+        title: {
+            "compared": " − ".join(pairs[title]),
             "difference": str(found),
             "draws": len(found.each),
             "verdict": found.verdict if len(found.each) > 1 else "–",
         }
+        for title, found in gains(runs, pairs, column).items()
+    }
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
@@ -209,7 +224,6 @@ def in_words(runs: pd.DataFrame | None, pairs: Mapping[str, tuple[str, str]]) ->
             f"steps-{method}": f"{own.steps.mean():,.0f}" if len(own) and "steps" in own else "",
         }
         words |= {key: text or "not recorded" for key, text in told.items()}
-    for key, (method, other) in pairs.items():
-        found = gain(rows[method], rows[other])
+    for key, found in gains(runs, pairs).items():
         words[f"gain-{key}"], words[f"verdict-{key}"] = str(found), found.sentence
     return words

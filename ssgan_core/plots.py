@@ -3,7 +3,7 @@
 import inspect
 import io
 import textwrap
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import cycle
 from typing import Any
 
@@ -19,7 +19,7 @@ from matplotlib.ticker import MaxNLocator
 from PIL import Image as Picture
 from torch import Tensor
 
-from ssgan_core.intervals import gain, mean_ci
+from ssgan_core.intervals import gains, mean_ci
 
 PALETTE = ("#6b7680", "#2a6fbb", "#f08a24", "#d62f4b", "#3a9a6b", "#7d5ba6", "#8c5a3c", "#14919b",
            "#d977b0", "#9a9a2e")  # fmt: skip
@@ -86,17 +86,26 @@ def interval(values: Sequence[float]) -> tuple[float, float, float]:
 
 def dots(axes: Axes, runs: pd.DataFrame, column: str) -> None:
     """A row a `method`: each run's share of 1 a dot, a diamond and a bar its mean and interval."""
-    names, jitter = list(dict.fromkeys(runs["method"])), np.random.default_rng(0)
-    for row, (color, name) in enumerate(zip(cycle(PALETTE), names, strict=False)):
-        values = runs[column][runs["method"] == name]
-        places = row + jitter.uniform(-0.15, 0.15, len(values))
-        axes.scatter(values, places, s=24, color=color, alpha=0.6, linewidths=0)
-        mean, low, high = interval(values)
+    names = list(dict.fromkeys(runs["method"]))
+    values = [runs[column][runs["method"] == name] for name in names]
+    for row in _rows(axes, names, values, cycle(PALETTE)):
+        mean, low, high = interval(values[row])
         axes.errorbar(mean, row, xerr=[[mean - low], [high - mean]], fmt="D", ms=5, color=INK,
                       capsize=3)  # fmt: skip
+    in_percent(axes.xaxis)
+
+
+def _rows(
+    axes: Axes, names: Sequence[str], values: Sequence[Sequence[float]], colors: Iterable[str]
+) -> range:
+    """Named rows from top to bottom, in each its values as dots of its color; their places."""
+    jitter = np.random.default_rng(0)
+    for row, (color, points) in enumerate(zip(colors, values, strict=False)):
+        places = row + jitter.uniform(-0.15, 0.15, len(points))
+        axes.scatter(points, places, s=24, color=color, alpha=0.6, linewidths=0)
     axes.set_yticks(range(len(names)), names)
     axes.set_ylim(len(names) - 0.5, -0.5)
-    in_percent(axes.xaxis)
+    return range(len(names))
 
 
 def dot_panels(frames: Mapping[str, tuple[pd.DataFrame, str]], line: float = np.nan) -> Figure:
@@ -127,18 +136,15 @@ def gain_dots(runs: pd.DataFrame, pairs: Mapping[str, tuple[str, str]]) -> Figur
     dark where the interval excludes zero, light where it does not.
     """
     figure, axes = plt.subplots(figsize=(7.4, 0.9 + 0.45 * len(pairs)))
-    jitter = np.random.default_rng(0)
-    for row, (method, other) in enumerate(pairs.values()):
-        found = gain(runs[runs["method"] == method], runs[runs["method"] == other])
-        places = row + jitter.uniform(-0.15, 0.15, len(found.each))
-        axes.scatter(found.each, places, s=18, color=UNLABELED, linewidths=0)
-        color = INK if found.verdict in ("adds", "costs") else PALETTE[0]
-        half = 0 if np.isnan(found.half) else found.half
-        axes.errorbar(found.mean, row, xerr=half, fmt="D", ms=6, capsize=3, color=color,
+    found = list(gains(runs, pairs).values())
+    for row in _rows(axes, list(pairs), [part.each for part in found], cycle([UNLABELED])):
+        part = found[row]
+        color = INK if part.verdict in ("adds", "costs") else PALETTE[0]
+        half = 0 if np.isnan(part.half) else part.half
+        axes.errorbar(part.mean, row, xerr=half, fmt="D", ms=6, capsize=3, color=color,
                       mfc=color if color == INK else "white")  # fmt: skip
     axes.axvline(0, **DOTTED)
-    axes.set_yticks(range(len(pairs)), list(pairs))
-    axes.set(ylim=(len(pairs) - 0.5, -0.5), xlabel="points of test accuracy")
+    axes.set_xlabel("points of test accuracy")
     return figure
 
 

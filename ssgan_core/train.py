@@ -16,6 +16,7 @@ from pydantic import Field
 from ssgan_core.command_line import parse, run_command, tell
 from ssgan_core.device import keep_freed_memory, processes, rank, world
 from ssgan_core.errors import InputError
+from ssgan_core.intervals import marks
 from ssgan_core.photos.networks import LADDERS
 from ssgan_core.photos.photoset import load_photos
 from ssgan_core.predict import save_model
@@ -26,7 +27,7 @@ from ssgan_core.ssgan.evaluate import accuracy
 from ssgan_core.ssgan.fit import SAMPLE_FILE, Fit, fit
 from ssgan_core.ssgan.recipes import ALL, Recipe, find_recipe
 from ssgan_core.ssgan.settings import PhotoSettings, SSGANSettings
-from ssgan_core.ssgan.study import data_summary, label_draws, photo_by_photo
+from ssgan_core.ssgan.study import data_summary, label_draws
 
 
 class TrainSettings(PhotoSettings):
@@ -114,7 +115,7 @@ def train(settings: TrainSettings) -> Fit | None:
             "steps": [columns["step"][-1]],
             "minutes": [columns["seconds"][-1] / 60],
             "probe": [linear_probe(done.learner, done.model, data)],
-            "correct": [photo_by_photo(done)],
+            "correct": [marks(done.correct)],
         }
         if (data.labels("unlabeled") >= 0).any():
             values["unlabeled"] = [accuracy(done.learner, done.model, data, "unlabeled")]

@@ -20,6 +20,7 @@ from ssgan_core.device import Hardware, own_random_numbers
 from ssgan_core.digits.images import CLASSES, Digits
 from ssgan_core.digits.networks import digits_pair
 from ssgan_core.digits.step import EMA_EVERY, Density, Recipe, draw_batch, train_step
+from ssgan_core.intervals import marks
 from ssgan_core.settings import Settings
 
 WALL = 100  # generated digits kept for each picture of the wall
@@ -93,10 +94,9 @@ class Trained:
     walls: dict[int, Tensor]
 
     def image_by_image(self, labels: Tensor) -> list[str]:
-        """Whether each test image, whose labels (N,) are these, was read right, 1, or wrong, 0, in
-        a string for each run."""
+        """The `intervals.marks` of each run on the test images, whose labels (N,) are these."""
         right = self.logits[..., :CLASSES].argmax(-1) == labels
-        return ["".join(map(str, run)) for run in right.int().tolist()]
+        return [marks(run) for run in right.tolist()]
 
 
 def train(

@@ -51,6 +51,7 @@ class BaselineSettings(PhotoSettings):
 class GANSettings(PhotoSettings):
     """Parameters that the chapters on semi-supervised GANs share."""
 
+    PROFILES: ClassVar = {"smoke": COMMON["smoke"] | {"generator_width": 32, "steps": 4}}
     COMPARED: ClassVar[tuple[str, ...]]
     WITH_FULL: ClassVar[tuple[str, ...]]
 
@@ -75,8 +76,7 @@ class GANSettings(PhotoSettings):
 class ArticleSettings(GANSettings):
     """Parameters of the article's experiment and its controls."""
 
-    PROFILES: ClassVar = {
-        "smoke": COMMON["smoke"] | {"generator_width": 32, "steps": 4},
+    PROFILES: ClassVar = GANSettings.PROFILES | {
         "quick": COMMON["quick"]
         | {"draws": 1, "size": 64, "generator_width": 128, "evaluations": 8, "steps": 400},
         "full": COMMON["full"] | {"generator_width": 512, "steps": 6000},
@@ -91,8 +91,7 @@ class ArticleSettings(GANSettings):
 class SSGANSettings(GANSettings):
     """Parameters of what goes further than the article."""
 
-    PROFILES: ClassVar = {
-        "smoke": COMMON["smoke"] | {"generator_width": 32, "steps": 4},
+    PROFILES: ClassVar = GANSettings.PROFILES | {
         "quick": COMMON["quick"] | {"generator_width": 128, "evaluations": 6, "steps": 200},
         "full": COMMON["full"] | {"generator_width": 512, "steps": 15000},
     }

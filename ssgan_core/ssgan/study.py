@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from ssgan_core.intervals import marks
 from ssgan_core.paths import resolve_path
 from ssgan_core.photos.labels import choose_labeled, draw_labeled, read_labeled
 from ssgan_core.photos.photoset import PhotoSet
@@ -69,11 +70,6 @@ def run_draws(
     return fits
 
 
-def photo_by_photo(done: Fit) -> str:
-    """Whether each test image was read right, 1, or wrong, 0, in the order of their paths."""
-    return "".join(map(str, done.correct.astype(int)))
-
-
 def fit_runs(fits: Mapping[str, Sequence[Fit]]) -> pd.DataFrame:
     """Trainings by recipe as a frame of runs, as `ssgan_core.results` has it.
 
@@ -84,7 +80,7 @@ def fit_runs(fits: Mapping[str, Sequence[Fit]]) -> pd.DataFrame:
         | done.test
         | {"steps": done.history.step.iloc[-1], "minutes": done.history.seconds.iloc[-1] / 60}
         | {term: done.history[term].tolist() for term in ("labeled", "validation")}
-        | {"correct": photo_by_photo(done)}
+        | {"correct": marks(done.correct)}
         for name, runs in fits.items()
         for done in runs
     )

@@ -88,10 +88,15 @@ class Gain:
             said = "One draw has no spread: this is an anecdote, not a result."
         else:
             said = SENTENCES[self.verdict]
-        mine, other = self.steps
-        if abs(mine - other) > 0.01 * other:
-            said += f" The steps are not equal: {mine:,.0f} against {other:,.0f}."
+        if self.unequal:
+            said += " The steps are not equal: {:,.0f} against {:,.0f}.".format(*self.steps)
         return said
+
+    @property
+    def unequal(self) -> bool:
+        """Whether both sides are known to have had other numbers of steps, by 1 % and more."""
+        mine, other = self.steps
+        return abs(mine - other) > 0.01 * other
 
 
 def gain(runs: pd.DataFrame, others: pd.DataFrame, column: str = "last") -> Gain:
@@ -191,17 +196,24 @@ def interval_table(
 def gains_table(
     runs: pd.DataFrame, pairs: Mapping[str, tuple[str, str]], column: str = "last"
 ) -> pd.DataFrame:
-    """What one method gains over another, a row a question: title → (method, other)."""
+    """What one method gains over another, a row a question: title → (method, other).
+
+    Where the steps of a question's two sides are not equal, a column tells them.
+    """
+    asked = gains(runs, pairs, column)
     rows = {
         title: {
             "compared": " − ".join(pairs[title]),
             "difference": str(found),
             "draws": len(found.each),
+            "steps": " : ".join(f"{steps:,.0f}" for steps in found.steps) if found.each else "–",
             "verdict": found.verdict if len(found.each) > 1 else "–",
         }
-        for title, found in gains(runs, pairs, column).items()
+        for title, found in asked.items()
     }
-    return pd.DataFrame.from_dict(rows, orient="index")
+    table = pd.DataFrame.from_dict(rows, orient="index")
+    unequal = any(found.unequal for found in asked.values())
+    return table if unequal else table.drop(columns="steps", errors="ignore")
 
 
 def in_words(runs: pd.DataFrame | None, pairs: Mapping[str, tuple[str, str]]) -> dict[str, str]:

@@ -126,6 +126,8 @@ def test_gains_are_a_table_a_question_a_row():
     table = gains_table(pd.concat([a, b]), {"a part": ("a", "b"), "nothing": ("a", "c")})
     assert table.loc["a part"].tolist() == ["a − b", "+10.0 ± 0.0 points", 3, "adds"]
     assert table.loc["nothing"].tolist() == ["a − c", "–", 0, "–"]
+    longer = gains_table(pd.concat([a.assign(steps=2000), b.assign(steps=1000)]), {"a": ("a", "b")})
+    assert longer.loc["a", "steps"] == "2,000 : 1,000"
 
 
 def test_photos_that_do_not_add_up_to_the_accuracy_are_refused():

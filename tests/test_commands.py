@@ -137,7 +137,7 @@ def test_a_reader_that_leaves_is_no_fault_of_the_photos(trained, pets, monkeypat
         {"kind": KIND, "network": {"magic": 1}},
         "folder",
     ],
-    ids=lambda content: repr(content)[:30],
+    ids=["text", "empty", "pickle", "jpeg", "missing", "another", "bare", "unfit", "folder"],
 )
 def test_a_file_that_is_no_model_is_refused_in_one_line_of_ours(content, tmp_path, capsys):
     path = tmp_path / "model.pt"

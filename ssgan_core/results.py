@@ -176,7 +176,8 @@ def claim(folder: Path) -> FileLock | None:
 
 def _checksums(data: Mapping[str, Any]) -> dict[str, Any]:
     """What of a run's data decides what it computes."""
-    return {name: data.get(name) for name in ("checksum", "labels_checksum")}
+    always = {name: data.get(name) for name in ("checksum", "labels_checksum")}
+    return always | ({"features": data["features"]} if "features" in data else {})
 
 
 def provenance() -> dict[str, Any]:
@@ -191,8 +192,8 @@ def provenance() -> dict[str, Any]:
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write JSON so that the file is either the old one or the whole new one."""
-    text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
+    """Write JSON so that the file is either the old one or the whole new one; NaN becomes null."""
+    text = json.dumps(_plain(content), indent=1, ensure_ascii=False, allow_nan=False)
     with whole_file(path) as partial:
         # A name that is no UTF-8 holds surrogates; their escapes are JSON's own.
         partial.write_text(text + "\n", encoding="utf-8", errors="backslashreplace")

@@ -35,7 +35,7 @@ class Settings(BaseModel):
     )
     PROFILES: ClassVar[dict[str, dict[str, Any]]] = {"smoke": {}, "quick": {}, "full": {}}
     ENVIRONMENT: ClassVar[dict[str, str]] = {"photos": "SSGAN_PHOTOS", "mnist": "SSGAN_MNIST"}
-    PLACES: ClassVar = ("photos", "mnist", "labeled_set", "out")
+    PLACES: ClassVar = ("photos", "mnist", "labeled_set", "features", "out")
 
     profile: Literal["smoke", "quick", "full"] = Field(
         "quick", description="smoke tests the plumbing, quick suits a laptop, full wants a GPU"

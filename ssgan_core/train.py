@@ -13,6 +13,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
+from ssgan_core.checkpoint import checksum
 from ssgan_core.command_line import parse, run_command, tell
 from ssgan_core.device import keep_freed_memory, processes, rank, world
 from ssgan_core.errors import InputError
@@ -22,9 +23,10 @@ from ssgan_core.photos.photoset import load_photos
 from ssgan_core.predict import save_model
 from ssgan_core.results import Run, claim, write_json
 from ssgan_core.settings import Folder
-from ssgan_core.ssgan.analysis import linear_probe
+from ssgan_core.ssgan.analysis import by_weights_and_statistics, linear_probe, spread_labels
 from ssgan_core.ssgan.evaluate import accuracy
 from ssgan_core.ssgan.fit import SAMPLE_FILE, Fit, fit
+from ssgan_core.ssgan.pretrain import load_weights
 from ssgan_core.ssgan.recipes import ALL, Recipe, find_recipe
 from ssgan_core.ssgan.settings import PhotoSettings, SSGANSettings
 from ssgan_core.ssgan.study import data_summary, label_draws
@@ -49,6 +51,9 @@ class TrainSettings(PhotoSettings):
     )
     unlabeled_batch: int | None = Field(
         None, ge=2, description="unlabeled photos in a step; None: the recipe's"
+    )
+    features: Folder | None = Field(
+        None, description="folder of ssgan_core.pretrain whose features training begins at"
     )
     out: Folder = Field("runs/train", description="folder for all results")
 
@@ -87,7 +92,11 @@ def train(settings: TrainSettings) -> Fit | None:
     _claimed = None if (folder / "metrics.json").exists() else claim(folder)
     photos = load_photos(settings, report)
     (data,) = label_draws(settings, photos, report)
-    run = Run.open("train", settings, data_summary([data]), folder=folder)
+    summary, features = data_summary([data]), None
+    if settings.features:
+        features = load_weights(Path(settings.features).expanduser())
+        summary["features"] = checksum(features["conv1.weight"])
+    run = Run.open("train", settings, summary, folder=folder)
     if run.recorded:
         report(run.recorded)
         return None
@@ -101,22 +110,25 @@ def train(settings: TrainSettings) -> Fit | None:
         generator_width=settings.generator_width,
         evaluations=settings.evaluations,
         seed=settings.seed,
+        features=features,
         checkpoint=checkpoint,
         pictures=folder / "samples",
         report=report,
     )
     if rank() == 0:
         save_model(folder / "model.pt", done, data)
-        history = done.history.astype(object)  # which takes a None: an evaluation may lack a term
-        columns = history.where(history.notna(), None).to_dict("list")
+        columns = done.history.to_dict("list")
         values = {key: [value] for key, value in done.test.items()}
         values |= {
             "validation": [columns["validation"]],
             "steps": [columns["step"][-1]],
             "minutes": [columns["seconds"][-1] / 60],
             "probe": [linear_probe(done.learner, done.model, data)],
+            "spread": [spread_labels(done.learner, done.model, data)],
             "correct": [marks(done.correct)],
         }
+        judged = by_weights_and_statistics(done.learner, data)
+        values |= {name: [value] for name, value in judged.items()}
         if (data.labels("unlabeled") >= 0).any():
             values["unlabeled"] = [accuracy(done.learner, done.model, data, "unlabeled")]
         write_json(folder / "history.json", columns)

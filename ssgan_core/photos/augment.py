@@ -75,3 +75,38 @@ def augment_strongly(images: Tensor, strength: float = 2.0) -> Tensor:
     rows, columns = ((along - c[:, None]).abs() < side / 4 for c in center.unbind(1))
     hidden = (rows[:, None, :, None] & columns[:, None, None, :]).to(tinted.dtype)
     return tinted * (1 - hidden) + mean * hidden
+
+
+def crop_and_recolor(images: Tensor) -> Tensor:
+    """A random part of each image, flipped or not, in other colors, at times gray or blurred.
+
+    The augmentation by which SimCLR's features are learned (Chen et al. 2020, arXiv:2002.05709,
+    appendix A), from differentiable parts: a crop of 20 to 100 % of the area, enlarged to the whole
+    side; each channel scaled by up to 40 %, brightness and contrast changed by as much; one image
+    in five gray, one in two blurred. Shapes and random numbers as `augment`.
+    """
+    everyone, device = len(images) * world(), images.device
+
+    def uniform(low: float, high: float) -> Tensor:
+        return share(torch.empty(everyone, device=device).uniform_(low, high))
+
+    side = uniform(0.2, 1).sqrt()
+    flip = share(torch.randint(0, 2, (everyone,), device=device)) * 2.0 - 1.0
+    across, down = ((1 - side) * uniform(-1, 1) for _ in range(2))
+    none = torch.zeros_like(side)
+    theta = torch.stack([side * flip, none, across, none, side, down], 1).view(-1, 2, 3)
+    with torch.autocast(device.type, enabled=False):
+        grid = F.affine_grid(theta, list(images.shape), align_corners=False)
+    cropped = F.grid_sample(images, grid.to(images.dtype), "bilinear", "reflection", False)
+
+    def column(values: Tensor) -> Tensor:
+        return values[:, None, None, None]
+
+    mean = cropped.mean((1, 2, 3), keepdim=True)
+    tint = share(torch.empty(everyone, 3, 1, 1, device=device).uniform_(0.6, 1.4))
+    colored = (cropped - mean) * tint * column(uniform(0.6, 1.4)) + mean
+    colored = colored + column(uniform(-0.4, 0.4))
+    gray = colored.mean(1, keepdim=True).expand_as(colored)
+    seen = torch.where(column(uniform(0, 1)) < 0.2, gray, colored)
+    blurred = F.avg_pool2d(F.pad(seen, (1, 1, 1, 1), "reflect"), 3, stride=1)
+    return torch.where(column(uniform(0, 1)) < 0.5, blurred, seen)

@@ -2,6 +2,7 @@
 
 import contextlib
 import itertools
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
@@ -11,20 +12,26 @@ from sklearn.calibration import calibration_curve
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.semi_supervised import LabelSpreading
 from torch import Tensor, nn
 from torch.optim.swa_utils import update_bn
 
 from ssgan_core import losses
+from ssgan_core.device import own_random_numbers
+from ssgan_core.photos.augment import augment
+from ssgan_core.photos.files import UNKNOWN
 from ssgan_core.photos.photoset import PhotoSet
 from ssgan_core.ssgan.evaluate import (
     EVALUATION_BATCH,
     STATISTICS_BATCHES,
+    accuracy,
     all_outputs,
     real_batches,
 )
-from ssgan_core.ssgan.step import Learner, discriminator
+from ssgan_core.ssgan.step import WEAK, Learner, discriminator
 
 PROBED = 1000  # photos whose classes a probe may see, of those that training saw unlabeled
+SPREAD_OVER = 10_000  # unlabeled photos in the graph over which labels spread
 BINS = 20  # of confidence, from 0 to 1; Guo et al. take 15
 
 
@@ -43,6 +50,29 @@ def linear_probe(
     seen, unseen = (all_outputs(learner, model, data, part)[1].numpy() for part in (rows, test))
     probe = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=1000))
     return float(probe.fit(seen, classes[rows]).score(unseen, classes[test]))
+
+
+def spread_labels(learner: Learner, model: nn.Module, data: PhotoSet) -> float:
+    """Test accuracy of the labels spread over a graph of nearest neighbors in feature space.
+
+    The graph joins each labeled, test and (of the first 10,000) unlabeled image with its ten
+    nearest (Zhou et al. 2004, as scikit-learn has it). Classes are then weighed so that each has
+    the share of the images that it has of the labels (class mass normalization; Zhu et al. 2003,
+    section 4). No class of an unlabeled image is looked at.
+    """
+    parts = [data.rows("labeled"), data.rows("test"), data.rows("unlabeled")[:SPREAD_OVER]]
+    rows, truth = np.concatenate(parts), data.labels("test")
+    features = all_outputs(learner, model, data, rows)[1].numpy()
+    classes = np.full(len(rows), UNKNOWN)
+    classes[: len(parts[0])] = data.labels("labeled")
+    spread = LabelSpreading(kernel="knn", n_neighbors=10, max_iter=100)
+    with warnings.catch_warnings(action="ignore"):  # it divides by 0 where no label arrives
+        spread.fit(StandardScaler().fit_transform(features), classes)
+    mass = np.nan_to_num(spread.label_distributions_)
+    labels = np.bincount(data.labels("labeled"), minlength=mass.shape[1])
+    weighed = mass * labels / mass.sum(0).clip(min=1e-12)
+    tested = slice(len(parts[0]), len(parts[0]) + len(truth))
+    return float((weighed[tested].argmax(1) == truth).mean())
 
 
 def running_shares(passes: Sequence[str], momentum: float = 0.1) -> dict[str, float]:
@@ -125,6 +155,27 @@ def compare_statistics(learner: Learner, data: PhotoSet) -> pd.DataFrame:
     shares = {name: np.median(list(map(_share, of, *ends, spreads))) for name, of in means.items()}
     table.insert(0, "generated share", pd.Series(shares))
     return table
+
+
+def by_weights_and_statistics(learner: Learner, data: PhotoSet) -> dict[str, float]:
+    """Test accuracy of the EMA and of the last weights, each with batch-norm statistics measured
+    on real images as they are (`clean`) and on weak views of them (`weak`); no training is needed.
+
+    With the accuracy of the last weights under the running statistics, `fit`'s `last_raw`, a 2×2
+    and the corner that training left. Statistics are afterwards what they were.
+    """
+    views = {
+        "clean": lambda: real_batches(learner, data),
+        "weak": lambda: (augment(images, WEAK) for images in real_batches(learner, data)),
+    }
+    found = {}
+    with own_random_numbers():
+        for weights, model in {"ema": learner.teacher, "raw": learner.classifier}.items():
+            for name, batches in views.items():
+                torch.manual_seed(0)
+                with statistics_of(model, batches()):
+                    found[f"{weights}_{name}"] = accuracy(learner, model, data, "test")
+    return found
 
 
 def where_generated_lie(learner: Learner, model: nn.Module, data: PhotoSet) -> pd.DataFrame:

@@ -1,6 +1,6 @@
 """One training of a recipe: its batches, its evaluations, its best and its last model."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
@@ -14,6 +14,7 @@ from torchvision.io import encode_png
 from torchvision.utils import make_grid
 
 from ssgan_core import loop
+from ssgan_core.checkpoint import checksum
 from ssgan_core.device import Hardware, captured, rank, share, world
 from ssgan_core.errors import InputError
 from ssgan_core.paths import whole_file
@@ -64,14 +65,17 @@ def fit(
     generator_width: int = 512,
     evaluations: int = 10,
     seed: int = 0,
+    features: Mapping[str, Tensor] | None = None,
     checkpoint: Path | None = None,
     pictures: Path | None = None,
     report: Callable[[str], None] = lambda line: None,
 ) -> Fit:
     """Train a recipe on labeled and unlabeled images, as `loop.run` trains.
 
-    Test images are looked at once, after all training and all selection. An image of generated
-    samples goes to the folder `pictures` after each evaluation.
+    The classifier begins at `features`, the weights of a network that has learned without labels,
+    where they are given: all but its last layer. Test images are looked at once, after all training
+    and all selection. An image of generated samples goes to the folder `pictures` after each
+    evaluation.
 
     Raises InputError where a split is empty, the checkpoint is another training's, or the processes
     of `torchrun` cannot share the batches evenly, two images or more for each.
@@ -82,6 +86,10 @@ def fit(
     learner = make_learner(
         recipe, size, width, generator_width, len(data.classes), Hardware.detect()
     )
+    if features:
+        learner.begin_at(features)
+    counts = np.bincount(data.labels("labeled"), minlength=len(data.classes))
+    learner.shares["labeled"].copy_(torch.from_numpy(counts / counts.sum()))
     data = data.on(learner.hardware.device)
     noise = torch.randn(SAMPLES, learner.generator.noise) if recipe.gan else None
     real = data.images[data.rows("unlabeled")[:250]]
@@ -130,6 +138,7 @@ def fit(
     parts = loop.parts_of(learner) | {"best": best, "samples": samples}
     identity = recipe.settings | {"name": recipe.name, "photos": data.split_checksum}
     identity |= {"size": size, "width": width, "generator_width": generator_width}
+    identity |= {"features": features and checksum(features["conv1.weight"])}
     history = loop.run(
         parts, step, evaluate, identity, steps=steps, max_minutes=max_minutes,
         evaluations=evaluations, seed=seed, checkpoint=checkpoint, report=report,

@@ -7,7 +7,10 @@ from ssgan_core.errors import InputError
 
 WIDTH = 16  # channels of the first stage in the network whose learning rates were tried
 
-OF_A_GAN = ("explicit", "feature_matching", "pull_away", "frozen", "grows")  # none without one
+NEEDED = {  # for settings that mean nothing without it
+    "gan": ("explicit", "feature_matching", "pull_away", "frozen", "grows"),
+    "consistency": ("aligned",),
+}
 
 
 @dataclass(frozen=True)
@@ -25,7 +28,9 @@ class Recipe:
     weighs a second task on unlabeled images, to find the weak view of the same image by the
     features of the strong one; `rotation` a third, to tell by which quarter turn each was rotated;
     `entropy` weighs the conditional entropy on them. With `seen` they pass through the classifier,
-    and so into batch norm's statistics, in any case.
+    and so into batch norm's statistics, in any case. `aligned` brings the classes that weak views
+    show, on average, to the shares that they have among the labels; `crops` makes strong views of
+    parts of an image, recolored, in place of whole ones bent and partly hidden.
 
     `labeled_batch=None` takes all labeled images in every step. `augment` is the strength of
     `photos.augment`; None leaves the images as they are. `ema` is the highest decay of the
@@ -53,6 +58,8 @@ class Recipe:
     rotation: float = 0.0
     entropy: float = 0.0
     seen: bool = False
+    aligned: bool = False
+    crops: bool = False
     unlabeled_weight: float = 1.0
     optimizer: str = "adam"
     learning_rate: float = 6e-3
@@ -70,11 +77,13 @@ class Recipe:
     fresh_statistics: bool = True
 
     def __post_init__(self) -> None:
-        if strays := [name for name in OF_A_GAN if getattr(self, name) and not self.gan]:
-            raise InputError(
-                f"recipe {self.name!r} has no GAN, and cannot have {', '.join(strays)}; "
-                "set gan=True, or leave them out"
-            )
+        for needed, settings in NEEDED.items():
+            strays = [name for name in settings if getattr(self, name)]
+            if strays and not getattr(self, needed):
+                raise InputError(
+                    f"recipe {self.name!r} has no {needed}, and cannot have {', '.join(strays)}; "
+                    f"set {needed}, or leave them out"
+                )
 
     @property
     def unlabeled(self) -> bool:
@@ -213,7 +222,40 @@ CONTROLS = {
     f"article-{part}": replace(ARTICLE, name=f"article-{part}", about=about, **changes)
     for part, (about, changes) in BESIDE.items()
 }
-ALL = RECIPES | ABLATIONS | CONTROLS
+# How much of the generator: the weight of its terms, times how often it is looked at. `ssgan` is
+# 0.2 in every fourth step, `ssgan-minus-pauses` 0.2 in every step.
+DOSES = {
+    f"ssgan-dose-{weight:g}-{every}": replace(
+        SSGAN, name=f"ssgan-dose-{weight:g}-{every}", unlabeled_weight=weight, gan_every=every,
+        about=f"`ssgan` with the GAN's terms weighing {weight:g}, one step in {every}",
+    )
+    for weight, every in ((0.05, 4), (1.0, 4), (0.05, 1), (1.0, 1))
+}  # fmt: skip
+ADDED = {
+    "aligned": ("pseudo-labels whose classes come as often as the labels'", {"aligned": True}),
+    "crops": ("strong views that are recolored crops", {"crops": True}),
+}
+ADDITIONS = {
+    f"{recipe.name}-{part}": replace(
+        recipe, name=f"{recipe.name}-{part}", about=f"`{recipe.name}` with {about}", **changes
+    )
+    for recipe in (SSGAN, CONTRAST_MINUS_GAN)
+    for part, (about, changes) in ADDED.items()
+}
+ALL = RECIPES | ABLATIONS | CONTROLS | DOSES | ADDITIONS
+# Without any label: what `ssgan_core.pretrain` learns features by.
+TASKS = replace(CONTRAST_MINUS_GAN, consistency=0.0)
+FEATURES = {
+    recipe.name: recipe
+    for recipe in (
+        replace(TASKS, name="rotation", about="rotation prediction alone", contrast=0.0),
+        replace(TASKS, name="rotation-contrast", about="rotation prediction and contrast"),
+        replace(TASKS, name="crops", crops=True, about="the same, strong views recolored crops"),
+        replace(FEATURE_MATCHING, name="gan", about="real or generated, the article's question",
+                unlabeled_weight=1.0),
+        replace(CONTRAST, name="rotation-contrast-gan", about="all three", consistency=0.0),
+    )
+}  # fmt: skip
 
 
 def find_recipe(name: str) -> Recipe:

@@ -6,7 +6,7 @@ The K logits double as the discriminator, D(x) = Z / (Z + 1) with Z the sum of t
 
 import contextlib
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -16,21 +16,27 @@ from torch.nn.functional import avg_pool2d
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from ssgan_core import losses
-from ssgan_core.device import Hardware, descend, share, synchronized, world
-from ssgan_core.photos.augment import augment, augment_strongly, quarter_turns
+from ssgan_core.device import Hardware, average, descend, share, synchronized, world
+from ssgan_core.errors import InputError
+from ssgan_core.loop import Kept
+from ssgan_core.photos.augment import augment, augment_strongly, crop_and_recolor, quarter_turns
 from ssgan_core.photos.decode import to_range
 from ssgan_core.photos.networks import Generator, ResNet18
 from ssgan_core.ssgan.recipes import Recipe
 
 BETAS = (0.5, 0.999)  # Adam's, as in DCGAN and the article
 WEAK = 0.25  # strength of the weak view's augmentation
+REMEMBERED = 128  # steps over which the classes of weak views are averaged, as in ReMixMatch
 TEMPERATURE = 0.2  # of the contrast between images, as in MoCo v3
 WHOLE = 64  # side in pixels from which on ImageNet's first layers are used; none shrinks below it
 
 
 @dataclass
 class Learner:
-    """What a recipe trains: networks, optimizers, and the EMA of the classifier's weights."""
+    """What a recipe trains: networks, optimizers, and the EMA of the classifier's weights.
+
+    `shares` (K,) are those of the classes: among the labels, and in weak views on average.
+    """
 
     recipe: Recipe
     hardware: Hardware
@@ -41,12 +47,31 @@ class Learner:
     ema: AveragedModel | None
     size: int
     rate: float
+    shares: Kept
 
     @property
     def teacher(self) -> ResNet18:
         """The classifier's EMA where there is one: a mean teacher (Tarvainen and Valpola 2017,
         arXiv:1703.01780)."""
         return self.ema.module if self.ema else self.classifier
+
+    def begin_at(self, weights: Mapping[str, Tensor]) -> None:
+        """Take over a network's weights, all but those of its last layer; the EMA begins there too.
+
+        Heads of other tasks are passed over where this recipe has none. Raises InputError where
+        the networks differ in width or first layer.
+        """
+        here = self.classifier.state_dict()
+        taken = {name: w for name, w in weights.items() if name in here and "fc." not in name}
+        if odd := [name for name, w in taken.items() if w.shape != here[name].shape]:
+            sizes = [tuple(held[odd[0]].shape) for held in (weights, here)]
+            raise InputError(
+                f"the features' {odd[0]} has the shape {sizes[0]}, the classifier's {sizes[1]}; "
+                "give the width and size that the features were learned with"
+            )
+        self.classifier.load_state_dict(taken, strict=False)
+        if self.ema:
+            self.teacher.load_state_dict(self.classifier.state_dict())
 
     def images(self, batch: Tensor, reduction: int = 1) -> Tensor:
         """uint8 (B, 3, S, S) → float of side S / reduction in the recipe's range, on the device."""
@@ -96,9 +121,12 @@ def make_learner(
         )
     ema = AveragedModel(classifier) if recipe.ema else None
     generator_optimizer = adam(generator) if generator else None
+    even = torch.full((classes,), 1 / classes, device=hardware.device)
+    shares = Kept(labeled=even, predicted=even.clone())
     return Learner(
-        recipe, hardware, classifier, generator, optimizer, generator_optimizer, ema, size, rate
-    )
+        recipe, hardware, classifier, generator, optimizer, generator_optimizer, ema, size, rate,
+        shares,
+    )  # fmt: skip
 
 
 def schedule(learner: Learner, progress: float, step: int) -> Stage:
@@ -150,18 +178,22 @@ def ssgan_step(
     for contrast, to find the image again among the weakly changed ones; where it asks for
     rotation prediction, to tell how an unlabeled image was turned. Labeled, unlabeled and
     generated images pass through it separately. In the steps between two looks at generated
-    images (`Recipe.gan_every`) all this happens without them.
+    images (`Recipe.gan_every`) all this happens without them; with no labeled image, features are
+    learned without a label.
     """
     recipe, classifier, teacher = learner.recipe, learner.classifier, learner.teacher
     labeled, real = (learner.images(batch, stage.reduction) for batch in (images, unlabeled))
     form = losses.EXPLICIT if recipe.explicit else losses.IMPLICIT
     terms = {}
     with learner.hardware.autocast():
-        logits, _ = classifier(augmented(labeled, recipe))
-        terms["labeled"] = losses.labeled_loss(logits, labels.to(real.device))
+        if len(labeled):
+            logits, _ = classifier(augmented(labeled, recipe))
+            terms["labeled"] = losses.labeled_loss(logits, labels.to(real.device))
         real_logits, real_features = classifier(view(real, recipe))
         if recipe.two_views:
             weak_logits, weak_features = weak_view(teacher, real)
+        if recipe.aligned:
+            weak_logits = aligned(weak_logits, learner.shares)
         if recipe.consistency:
             term = losses.consistency(weak_logits, real_logits, recipe.confidence)
             terms["consistency"] = recipe.consistency * term
@@ -227,6 +259,8 @@ def augmented(images: Tensor, recipe: Recipe) -> Tensor:
 
 def view(images: Tensor, recipe: Recipe) -> Tensor:
     """What stands for unlabeled and generated images: the same change for both."""
+    if recipe.crops:
+        return crop_and_recolor(images)
     if recipe.two_views:
         return augment_strongly(images, recipe.strong)
     return augmented(images, recipe)
@@ -237,6 +271,19 @@ def weak_view(teacher: ResNet18, images: Tensor) -> tuple[Tensor, Tensor]:
     """The teacher's logits and features of images flipped and hardly changed."""
     with untracked_statistics(teacher):
         return teacher(augment(images, WEAK))
+
+
+@torch.no_grad()
+def aligned(logits: Tensor, shares: Kept) -> Tensor:
+    """Logits (B, K) of weak views, moved so that on average the classes come as often as labeled.
+
+    Each probability is multiplied by the share of its class among the labels over its mean in
+    recent weak views, which this batch joins: distribution alignment (ReMixMatch, Berthelot et al.
+    2020, arXiv:1911.09785, section 3.1).
+    """
+    mean = average(logits.float().softmax(-1).mean(0))
+    shares["predicted"].lerp_(mean, 1 / REMEMBERED)
+    return logits + (shares["labeled"] / shares["predicted"]).log()
 
 
 def reduced(images: Tensor, factor: int) -> Tensor:

@@ -3,7 +3,7 @@
 import torch
 
 from ssgan_core.photos import augment as module
-from ssgan_core.photos.augment import augment, augment_strongly, quarter_turns
+from ssgan_core.photos.augment import augment, augment_strongly, crop_and_recolor, quarter_turns
 
 
 def test_strength_zero_only_flips():
@@ -92,3 +92,20 @@ def test_processes_draw_together_what_one_would(monkeypatch):
         monkeypatch.setattr(module, "share", lambda batch, rank=rank: batch[rank::2])
         for mine, theirs in zip(views(images[rank::2]), whole, strict=True):
             assert torch.equal(mine, theirs[rank::2])
+
+
+def test_crops_are_parts_of_the_image_in_other_colors():
+    """On a ramp, a crop's range is a part of the whole one's, as its side is of the whole side."""
+    torch.manual_seed(0)
+    ramp = torch.linspace(-1, 1, 64).expand(256, 3, 64, 64)
+    out = crop_and_recolor(ramp)
+    assert out.shape == ramp.shape
+    rising = out.mean(2)[..., 1:-1].diff(dim=-1).mean((1, 2)) > 0
+    assert 0.35 < rising.float().mean() < 0.65  # flipped or not
+    gray = (out.amax(1) - out.amin(1)).amax((1, 2)) < 1e-5
+    assert 0.1 < gray.float().mean() < 0.3
+    spans = (out.amax((1, 2, 3)) - out.amin((1, 2, 3))) / 2
+    assert spans.min() < 0.4 and spans.max() > 0.9
+    images = torch.rand(4, 3, 16, 16, requires_grad=True)
+    crop_and_recolor(images).square().mean().backward()
+    assert images.grad.abs().sum() > 0

@@ -1,5 +1,7 @@
 """What a trained network goes by: statistics that are put back, calibration, occlusion maps."""
 
+from dataclasses import replace
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
@@ -7,13 +9,16 @@ import torch
 from photo_tables import dark_and_bright
 from torch import nn
 
+from ssgan_core.ssgan import analysis
 from ssgan_core.ssgan.analysis import (
+    by_weights_and_statistics,
     calibration_error,
     compare_statistics,
     honest_calibration_error,
     occlusion_maps,
     reliability,
     running_shares,
+    spread_labels,
     statistics_of,
 )
 from ssgan_core.ssgan.evaluate import real_batches
@@ -142,3 +147,31 @@ def test_the_summary_has_a_value_a_draw_under_the_names_that_the_bands_use(artic
     assert values["last"] == [article.test["last"]] * 2
     assert set(values) == {"last", "best", "last_raw", "validation", "correct"}
     assert values["validation"][1] == article.history["validation"].tolist()
+
+
+def test_weights_and_statistics_are_told_apart_and_left_alone(data):
+    done = fit(find_recipe("ssgan-minus-gan"), data, 6, width=8, evaluations=1)
+    before = [value.clone() for value in done.learner.classifier.state_dict().values()]
+    found = by_weights_and_statistics(done.learner, data)
+    assert set(found) == {"ema_clean", "ema_weak", "raw_clean", "raw_weak"}
+    assert found["ema_clean"] == done.test["last"]
+    after = done.learner.classifier.state_dict().values()
+    assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
+
+
+def test_labels_spread_to_the_images_that_lie_near(article, data, monkeypatch):
+    """The features are the brightness, so neighbors are of one class; unlabeled classes, as good
+    as unknown, change nothing."""
+
+    def brightness(learner, model, data, rows):
+        mean = data.images[torch.as_tensor(rows)].float().mean((1, 2, 3))[:, None]
+        return None, mean
+
+    monkeypatch.setattr(analysis, "all_outputs", brightness)
+    right = spread_labels(article.learner, article.model, data)
+    table = data.table.copy()
+    table.loc[table.split == "unlabeled", "label"] = -1
+    unknown = replace(data, table=table)
+    assert right == spread_labels(article.learner, article.model, unknown) > 0.98
+    table.loc[table.split == "labeled", "label"] = 1 - table.label[table.split == "labeled"]
+    assert spread_labels(article.learner, article.model, replace(data, table=table)) < 0.02

@@ -4,18 +4,22 @@ from dataclasses import replace
 
 import pytest
 import torch
+from photo_tables import dark_and_bright
 from torch import nn
 
 from ssgan_core import losses
 from ssgan_core.device import Hardware
 from ssgan_core.errors import InputError
+from ssgan_core.loop import Kept, parts_of
 from ssgan_core.photos.networks import ResNet18
 from ssgan_core.ssgan import step as photos
+from ssgan_core.ssgan.fit import fit
 from ssgan_core.ssgan.recipes import Recipe, find_recipe
 from ssgan_core.ssgan.step import (
     WEAK,
     Learner,
     Stage,
+    aligned,
     discriminator,
     make_learner,
     schedule,
@@ -117,8 +121,38 @@ def test_a_step_keeps_generated_images_out_of_the_statistics(name, kept_out):
 def test_a_control_that_means_nothing_is_refused():
     alone = find_recipe("article-labels")
     for part in ("frozen", "feature_matching", "explicit"):
-        with pytest.raises(InputError, match=f"'article-labels' has no GAN.*{part}"):
+        with pytest.raises(InputError, match=f"'article-labels' has no gan.*{part}"):
             replace(alone, **{part: True})
+    with pytest.raises(InputError, match="has no consistency, and cannot have aligned"):
+        replace(alone, aligned=True)
+
+
+def test_alignment_gives_weak_views_the_classes_of_the_labels():
+    """Views that call nearly all one class, long enough: their mean comes to the labels' shares."""
+    torch.manual_seed(0)
+    shares = Kept(labeled=torch.tensor([0.75, 0.25]), predicted=torch.tensor([0.5, 0.5]))
+    logits = torch.randn(256, 2) + torch.tensor([-2.0, 2.0])
+    for _ in range(2000):
+        moved = aligned(logits, shares)
+    seen = logits.softmax(1).mean(0)
+    assert torch.allclose(shares["predicted"], seen, atol=1e-4)
+    expected = logits.softmax(1) * torch.tensor([0.75, 0.25]) / seen
+    assert torch.allclose(moved.softmax(1), expected / expected.sum(1, keepdim=True), atol=1e-4)
+    assert seen[1] > 0.9 and moved.softmax(1).mean(0)[0] > 0.5
+
+
+def test_a_training_aligns_to_the_shares_of_its_labels():
+    recipe = find_recipe("ssgan-aligned")
+    learner = still(recipe)
+    step(learner)
+    assert not torch.equal(learner.shares["predicted"], learner.shares["labeled"])
+    assert "predicted" in parts_of(learner)["shares"]
+    data = dark_and_bright()
+    few = data.table.index[(data.table.split == "labeled") & (data.table.label == 1)][:5]
+    table = data.table.copy()
+    table.loc[few, "split"] = "unlabeled"
+    trained = fit(recipe, replace(data, table=table), 1, width=8, generator_width=16).learner
+    assert trained.shares["labeled"].tolist() == pytest.approx([10 / 15, 5 / 15])
 
 
 def test_between_two_looks_ours_is_its_training_without_a_gan():

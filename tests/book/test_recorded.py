@@ -275,13 +275,19 @@ def test_bad_options_of_the_digits_command(arguments, message, tmp_path, capsys)
 @pytest.mark.parametrize("name", record.experiments(record.ROOT))
 def test_every_experiment_is_a_command_that_is_accepted(name, tmp_path, monkeypatch):
     """Each command line is parsed by the command itself; only its training is left out."""
+    from ssgan_core import pretrain as features_module
     from ssgan_core import train as photos_module
     from ssgan_core import train_digits as digits_module
 
     seen = []
     monkeypatch.setattr(photos_module, "train", seen.append)
     monkeypatch.setattr(digits_module, "train_digits", seen.append)
-    modules = {"ssgan_core.train": train, "ssgan_core.train_digits": train_digits}
+    monkeypatch.setattr(features_module, "learn", seen.append)
+    modules = {
+        "ssgan_core.train": train,
+        "ssgan_core.train_digits": train_digits,
+        "ssgan_core.pretrain": features_module.main,
+    }
     lines = record.commands(record.ROOT, name, str(tmp_path))
     assert len(lines) > 1
     for folder, (_, _, module, *options) in lines.items():

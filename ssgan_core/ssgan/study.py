@@ -14,7 +14,7 @@ from ssgan_core.photos.labels import choose_labeled, draw_labeled, read_labeled
 from ssgan_core.photos.photoset import PhotoSet
 from ssgan_core.results import Run, read_recorded
 from ssgan_core.ssgan.fit import Fit, fit
-from ssgan_core.ssgan.recipes import ALL, Recipe, find_recipe
+from ssgan_core.ssgan.recipes import ALL, FEATURES, Recipe, find_recipe
 from ssgan_core.ssgan.settings import BaselineSettings, GANSettings, PhotoSettings
 
 TESTED = {"last epoch": "last", "best validation epoch": "best", "not averaged": "last_raw"}
@@ -112,7 +112,10 @@ def settings_then(metrics: Mapping[str, Any]) -> str:
 
 def recorded_runs(folder: Path) -> pd.DataFrame:
     """Recorded trainings below a folder, in the recipes' order; none gives an empty frame."""
-    runs, order = read_recorded(folder, settings_then), {name: i for i, name in enumerate(ALL)}
+    runs, order = (
+        read_recorded(folder, settings_then),
+        {name: i for i, name in enumerate([*ALL, *FEATURES])},
+    )
     if runs.empty:
         return pd.DataFrame(columns=["method", "seed", "last", "steps", "remark"])
     return runs.sort_values("method", key=lambda names: names.map(order), kind="stable")

@@ -24,7 +24,7 @@ from ssgan_core.photos.loader import PhotoStream
 from ssgan_core.photos.splits import HELD, split_photos
 from ssgan_core.plots import GAP, show_images, use_style
 
-SIDE, WORDS, EACH = 96, 26, 10  # pixels of a photo and of the words below; photos in a row
+SIDE, WORDS, EACH = 96, 30, 10  # pixels of a photo and of the words below; photos in a row
 LONGEST = 16  # letters of a line below a photo
 
 

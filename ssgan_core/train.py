@@ -16,7 +16,7 @@ from pydantic import Field
 from ssgan_core.command_line import parse, run_command, tell
 from ssgan_core.device import keep_freed_memory, processes, rank, world
 from ssgan_core.errors import InputError
-from ssgan_core.intervals import marks
+from ssgan_core.intervals import format_ci, marks
 from ssgan_core.photos.networks import LADDERS
 from ssgan_core.photos.photoset import load_photos
 from ssgan_core.predict import save_model
@@ -125,7 +125,8 @@ def train(settings: TrainSettings) -> Fit | None:
             shutil.copy(last, folder / "generated.png")
         run.finish({recipe.name: values}, recipe=recipe.settings, processes=world())
         checkpoint.unlink(missing_ok=True)
-        tell(f"test accuracy {done.test['last']:.1%}; {folder}/model.pt, {folder}/metrics.json")
+        tell(f"test accuracy {format_ci([done.test['last']])}; "
+             f"{folder}/model.pt, {folder}/metrics.json")  # fmt: skip
     return done
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from ssgan_core.errors import InputError
 from ssgan_core.intervals import marks
 from ssgan_core.paths import resolve_path
 from ssgan_core.photos.labels import choose_labeled, draw_labeled, moved_in_words
@@ -19,6 +20,7 @@ from ssgan_core.ssgan.fit import Fit, fit
 from ssgan_core.ssgan.recipes import ALL, Recipe, find_recipe
 from ssgan_core.ssgan.settings import BaselineSettings, GANSettings, PhotoSettings
 
+REMEDY = "name some in the labeled set (a third column, split, with {})"
 TESTED = {"last epoch": "last", "best validation epoch": "best", "not averaged": "last_raw"}
 
 
@@ -42,6 +44,9 @@ def label_draws(
     draws = [choose_labeled(photos, labels) for labels in chosen]
     if moved := moved_in_words(draws[0].moved):
         report(f"the labeled set moves photos: {moved}")
+    for split, purpose in zip(HELD, ("choose the best evaluation", "test"), strict=True):
+        if not len(draws[0].rows(split)):
+            report(f"no photo is left to {purpose} with: {REMEDY.format(split)}")
     return draws
 
 
@@ -68,7 +73,14 @@ def run_draws(
     run: Run,
     report: Callable[[str], None],
 ) -> list[Fit]:
-    """Train one recipe once for each label draw; draw i has the seed `settings.seed + i`."""
+    """Train one recipe once for each label draw; draw i has the seed `settings.seed + i`.
+
+    Raises InputError where there is no photo for validation or the test: a chapter tells results.
+    """
+    for split in HELD:
+        if not len(draws[0].rows(split)):
+            raise InputError(f"no photo is in split {split!r}, so that this chapter can measure "
+                             f"nothing; {REMEDY.format(split)}")  # fmt: skip
     recipe, fits = find_recipe(name), []
     for draw, data in enumerate(draws):
         labels = len(data.rows("labeled"))

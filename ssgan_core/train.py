@@ -86,7 +86,7 @@ def train(settings: TrainSettings) -> Fit | None:
     # Before minutes of decoding; `Run.open` takes it over.
     _claimed = None if (folder / "metrics.json").exists() else claim(folder)
     photos = load_photos(settings, report)
-    (data,) = label_draws(settings, photos, report)
+    (data,) = label_draws(settings, photos, report, measured=False)
     run = Run.open("train", settings, data_summary([data]), folder=folder)
     if run.recorded:
         report(run.recorded)

@@ -20,15 +20,20 @@ from ssgan_core.ssgan.fit import Fit, fit
 from ssgan_core.ssgan.recipes import ALL, Recipe, find_recipe
 from ssgan_core.ssgan.settings import BaselineSettings, GANSettings, PhotoSettings
 
-REMEDY = "name some in the labeled set (a third column, split, with {})"
 TESTED = {"last epoch": "last", "best validation epoch": "best", "not averaged": "last_raw"}
 
 
 def label_draws(
-    settings: PhotoSettings, photos: PhotoSet, report: Callable[[str], None]
+    settings: PhotoSettings,
+    photos: PhotoSet,
+    report: Callable[[str], None],
+    measured: bool = True,
 ) -> list[PhotoSet]:
     """The photos with the labels of each draw, of which all recipes learn: the CSV's where one is
-    given, else `settings.labels` drawn with the seed `settings.seed + draw`."""
+    given, else `settings.labels` drawn with the seed `settings.seed + draw`.
+
+    Raises InputError where no photo is left for validation or the test, unless `measured` is false.
+    """
     if settings.labeled_set:
         chosen = [read_labeled(resolve_path(settings.labeled_set), photos)] * settings.draws
     else:
@@ -44,9 +49,15 @@ def label_draws(
     draws = [choose_labeled(photos, labels) for labels in chosen]
     if moved := moved_in_words(draws[0].moved):
         report(f"the labeled set moves photos: {moved}")
-    for split, purpose in zip(HELD, ("choose the best evaluation", "test"), strict=True):
+    for split in HELD:
         if not len(draws[0].rows(split)):
-            report(f"no photo is left to {purpose} with: {REMEDY.format(split)}")
+            told = (
+                f"no photo is in split {split!r}, by which nothing can be measured then; name some "
+                f"in the labeled set, with {split} in a third column, split"
+            )
+            if measured:
+                raise InputError(told)
+            report(told)
     return draws
 
 
@@ -73,14 +84,7 @@ def run_draws(
     run: Run,
     report: Callable[[str], None],
 ) -> list[Fit]:
-    """Train one recipe once for each label draw; draw i has the seed `settings.seed + i`.
-
-    Raises InputError where there is no photo for validation or the test: a chapter tells results.
-    """
-    for split in HELD:
-        if not len(draws[0].rows(split)):
-            raise InputError(f"no photo is in split {split!r}, so that this chapter can measure "
-                             f"nothing; {REMEDY.format(split)}")  # fmt: skip
+    """Train one recipe once for each label draw; draw i has the seed `settings.seed + i`."""
     recipe, fits = find_recipe(name), []
     for draw, data in enumerate(draws):
         labels = len(data.rows("labeled"))

@@ -4,8 +4,8 @@ import io
 import os
 import signal
 import sys
-from argparse import ArgumentParser, HelpFormatter
-from collections.abc import Callable, Sequence
+from argparse import ArgumentParser, HelpFormatter, Namespace
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NoReturn, TypeVar
 
@@ -18,6 +18,8 @@ from ssgan_core.signals import on_stop
 
 UNREAD = 128 + 13  # SIGPIPE's number
 Chosen = TypeVar("Chosen", bound=Settings)
+# By name what a command does, whose docstring is its help, and its options for argparse.
+Subcommands = Mapping[str, tuple[Callable[[Namespace], int | None], Mapping[str, dict[str, Any]]]]
 
 
 class _Options(CliSettingsSource):
@@ -108,6 +110,30 @@ def run_command(call: Callable[[], int | None]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = status or (UNREAD if isinstance(error, BrokenPipeError) else 1)
     return status
+
+
+class _Parser(ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise InputError(message)
+
+
+def run_subcommand(
+    program: str, about: str, commands: Subcommands, arguments: Sequence[str] | None
+) -> int:
+    """The exit status of the command that the first argument names; `run_command` says which."""
+    parser = _Parser(prog=f"python -m {program}", description=about)
+    parsers = parser.add_subparsers(required=True, metavar="WHAT")
+    for name, (command, options) in commands.items():
+        added = parsers.add_parser(name, help=command.__doc__, description=command.__doc__)
+        added.set_defaults(command=command)
+        for option, how in options.items():
+            added.add_argument(option, **how)
+
+    def call() -> int | None:
+        given = parser.parse_args(arguments)
+        return given.command(given)
+
+    return run_command(call)
 
 
 def _interrupt(name: str) -> NoReturn:

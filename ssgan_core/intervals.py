@@ -38,8 +38,10 @@ def wilson_ci(correct: int, total: int) -> tuple[float, float]:
 
 def format_ci(values: Sequence[float]) -> str:
     """Percent with its interval, `71.3 ± 2.4 %`, or `98.2 % (95.5 to 100)` where that would leave
-    0 to 100; a single run is printed without one."""
+    0 to 100; a single run is printed without one, and what a run lacks as `not measured`."""
     mean, half = (100 * part for part in mean_ci(values))
+    if np.isnan(mean):
+        return "not measured"
     if np.isnan(half):
         return f"{mean:.1f} %"
     if mean - half >= 0 and mean + half <= 100:

@@ -17,7 +17,7 @@ from ssgan_core.checkpoint import checksum
 from ssgan_core.command_line import parse, run_command, tell
 from ssgan_core.device import keep_freed_memory, processes, rank, world
 from ssgan_core.errors import InputError
-from ssgan_core.intervals import marks
+from ssgan_core.intervals import format_ci, marks
 from ssgan_core.photos.networks import LADDERS
 from ssgan_core.photos.photoset import load_photos
 from ssgan_core.predict import save_model
@@ -91,7 +91,7 @@ def train(settings: TrainSettings) -> Fit | None:
     # Before minutes of decoding; `Run.open` takes it over.
     _claimed = None if (folder / "metrics.json").exists() else claim(folder)
     photos = load_photos(settings, report)
-    (data,) = label_draws(settings, photos, report)
+    (data,) = label_draws(settings, photos, report, measured=False)
     summary, features = data_summary([data]), None
     if settings.features:
         features = load_weights(Path(settings.features).expanduser())
@@ -137,7 +137,8 @@ def train(settings: TrainSettings) -> Fit | None:
             shutil.copy(last, folder / "generated.png")
         run.finish({recipe.name: values}, recipe=recipe.settings, processes=world())
         checkpoint.unlink(missing_ok=True)
-        tell(f"test accuracy {done.test['last']:.1%}; {folder}/model.pt, {folder}/metrics.json")
+        tell(f"test accuracy {format_ci([done.test['last']])}; "
+             f"{folder}/model.pt, {folder}/metrics.json")  # fmt: skip
     return done
 
 

@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from ssgan_core.command_line import run_command
+from ssgan_core.errors import InputError
 from ssgan_core.pets.collection import draw_pets
 from ssgan_core.photos.files import scan
 from ssgan_core.photos.labels import draw_labeled
@@ -276,7 +277,7 @@ def test_minutes_alone_end_a_training(pets, tmp_path):
     assert history["seconds"][-1] >= 0.3
 
 
-def test_the_csv_is_what_is_learned_from_and_an_overlap_is_refused(pets, tmp_path, capsys):
+def test_the_csv_is_what_is_learned_from_and_its_photos_leave_the_test(pets, tmp_path, capsys):
     photos, mine = split_photos(scan(pets)), tmp_path / "mine.csv"
     chosen = draw_labeled(photos, 10, seed=7)
     chosen.write(mine)
@@ -290,8 +291,54 @@ def test_the_csv_is_what_is_learned_from_and_an_overlap_is_refused(pets, tmp_pat
     mine.write_text(f"{mine.read_text()}{held_out},{held_out.split('/')[0]}\n")
     capsys.readouterr()
     given = ["--photos", str(pets), "--labeled-set", str(mine), "--out", str(tmp_path / "run")]
-    assert train([*TINY, *given]) == 2
-    assert f"'{held_out}'" in (err := capsys.readouterr().err) and "is held out for test" in err
+    assert train([*TINY, *given, "--recipe", "supervised", "--steps", "1"]) == 0
+    assert "the labeled set moves photos: 1 from test" in capsys.readouterr().out.splitlines()
+    metrics = json.loads((tmp_path / "run/metrics.json").read_text())
+    assert metrics["data"]["moved"] == {"test": 1}
+    assert len(metrics["values"]["supervised"]["correct"][0]) == 7
+
+
+def test_photos_of_no_class_are_trained_on_and_measured_by_what_is_labeled_for_it(
+    pets, tmp_path, capsys
+):
+    flat, mine, out = tmp_path / "flat", tmp_path / "my.csv", tmp_path / "run"
+    flat.mkdir()
+    photos = sorted(pets.rglob("*.jpg"))
+    for i, photo in enumerate(photos):
+        shutil.copy(photo, flat / f"IMG_{i:04}.jpg")
+    command = [*TINY, "--photos", str(flat), "--steps", "2", "--recipe", "ssgan"]
+    assert train([*command, "--out", str(out)]) == 2
+    assert "label some in a CSV (path,label)" in capsys.readouterr().err
+
+    names = ("Sunny day", "rain", "FOG")
+    rows = [f"IMG_{i:04}.jpg,{names[i % 3]}" for i in range(12)]
+    mine.write_text("\n".join(["path,label", *rows]))
+    command += ["--labeled-set", str(mine)]
+    assert train([*command, "--out", str(out)]) == 0
+    told = capsys.readouterr().out
+    assert "no photo is in split 'test', by which nothing can be measured then" in told
+    assert f"test accuracy not measured; {out}/model.pt" in told
+    assert json.loads((out / "metrics.json").read_text())["values"]["ssgan"]["last"] == [None]
+    assert train([*command, "--out", str(out)]) == 0
+    assert "test accuracy ssgan not measured;" in capsys.readouterr().out
+
+    rows = [f"{row}," for row in rows]
+    rows += [f"IMG_{i:04}.jpg,{names[i % 3]},{('val', 'test')[i % 2]}" for i in range(20, 40)]
+    mine.write_text("\n".join(["path,label,split", *rows]))
+    assert train([*command, "--out", str(out)]) == 2
+    assert "labels_checksum" in capsys.readouterr().err, "it is another run"
+    assert train([*command, "--out", str(tmp_path / "measured")]) == 0
+    metrics = json.loads((tmp_path / "measured/metrics.json").read_text())
+    assert metrics["data"]["moved"] == {"unlabeled": 20}
+    assert len(metrics["values"]["ssgan"]["correct"][0]) == 10
+    assert load_model(tmp_path / "measured/model.pt").classes == ("fog", "rain", "sunny day")
+
+    settings = SSGANSettings.resolve(
+        profile="smoke", photos=str(flat), size=32, labeled_set=str(mine)
+    )
+    mine.write_text(mine.read_text().replace(",test", ","))
+    with pytest.raises(InputError, match=r"no photo is in split 'test'.* with test in a third col"):
+        label_draws(settings, load_photos(settings, print), print)
 
 
 def test_draws_are_the_same_for_every_recipe(pets, tmp_path, monkeypatch):

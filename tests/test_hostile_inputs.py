@@ -22,7 +22,7 @@ from book.expectations import check
 from ssgan_core import loop
 from ssgan_core.command_line import parse
 from ssgan_core.errors import InputError
-from ssgan_core.photos.labels import read_labeled
+from ssgan_core.photos.labels_csv import read_labeled
 from ssgan_core.photos.splits import split_photos
 from ssgan_core.predict import load_model
 from ssgan_core.results import read_recorded

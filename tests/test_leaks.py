@@ -3,6 +3,7 @@
 import tempfile
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from hypothesis import given
@@ -10,8 +11,9 @@ from hypothesis import strategies as st
 from photo_tables import collection, dark_and_bright, fill
 
 from ssgan_core.errors import InputError
-from ssgan_core.photos.files import LAYOUTS, scan
-from ssgan_core.photos.labels import choose_labeled, draw_labeled, read_labeled
+from ssgan_core.photos.files import LAYOUTS, UNSORTED, scan
+from ssgan_core.photos.labels import choose_labeled, draw_labeled
+from ssgan_core.photos.labels_csv import read_labeled
 from ssgan_core.photos.loader import Schedule
 from ssgan_core.photos.splits import HELD, split_photos
 from ssgan_core.ssgan.fit import batch_sizes, fit
@@ -28,12 +30,14 @@ NAMES = {
     "one folder": [f"{pet}/{i}.jpg" for pet in ("cats", "dogs") for i in range(40)],
     "a folder a split": [f"{folder}/{pet}/{i}.jpg" for folder in ("train", "validation")
                          for pet in PETS for i in range(30)],
+    "photos of unknown class": [f"2021/{month}/IMG_{i}.jpg" for month in (5, 6) for i in range(40)],
 }  # fmt: skip
 
 
 def test_every_layout_is_tried():
-    assert len(NAMES) == len(LAYOUTS)
-    assert all(any(title.startswith(name) for title in LAYOUTS) for name in NAMES)
+    titles = [*LAYOUTS, UNSORTED]
+    assert len(NAMES) == len(titles)
+    assert all(any(title.startswith(name) for title in titles) for name in NAMES)
 
 
 def batches(data, steps=20):
@@ -60,32 +64,55 @@ def test_no_test_image_is_in_a_training_batch(tmp_path, layout):
         contents[names[i]] = names[(7 * i) % len(names)]
     photos = split_photos(scan(fill(tmp_path / "photos", contents)))
     assert photos.layout.startswith(layout)
-    for seed in range(3):
+    for seed in range(3 if photos.classes else 0):
         assert_no_leak(choose_labeled(photos, draw_labeled(photos, 10, seed)))
     file = tmp_path / "set.csv"
-    draw_labeled(photos, 8, 3).write(file)
-    assert_no_leak(choose_labeled(photos, read_labeled(file, photos)))
+    for parts in ((), HELD) if photos.classes else (HELD,):
+        file.write_text(persons_set(photos, parts))
+        chosen = choose_labeled(photos, read_labeled(file, photos))
+        assert set(chosen.moved) >= (set(HELD) if photos.classes else {"unlabeled"})
+        assert_no_leak(chosen)
+
+
+def persons_set(photos, parts=()):
+    """A CSV of photos of every split and class, two of each to learn from, and one for each part.
+
+    Where no class is known, every other photo is a cat.
+    """
+    table = photos.table[~photos.table["digest"].duplicated()]
+    labels = table["label"] if photos.classes else pd.Series(np.arange(len(table)) % 2, table.index)
+    table = table.assign(label=labels)[labels >= 0]
+    lines = ["path,label,split"]
+    for (label, _), rows in table.groupby(["label", "split"]):
+        for part, path in zip(["labeled"] * 2 + list(parts), rows["path"], strict=False):
+            lines.append(f"{path},{(photos.classes or PETS)[label]},{part}")
+    return "\n".join(lines)
 
 
 @given(st.data())
 def test_no_set_that_is_accepted_leaks(data):
     photos = [(f"{pet}.{i}.jpg", label, data.draw(st.integers(0, 60)) if i % 3 else f"{pet} {i}")
               for label, pet in enumerate(PETS) for i in range(30)]  # fmt: skip
+    known = data.draw(st.booleans())
+    blind = [(path, label if known else -1, content) for path, label, content in photos]
     try:
-        split = split_photos(collection(photos))
+        split = split_photos(collection(blind, PETS if known else ()))
     except InputError:
         return
     rows = data.draw(st.sets(st.integers(0, len(photos) - 1), min_size=4, max_size=12))
-    table = split.table
-    lines = [f"{table['path'][row]},{PETS[table['label'][row]]}" for row in sorted(rows)]
+    parts = data.draw(st.sampled_from([["labeled"], ["labeled"] * 3 + HELD]))
+    names = [split.table["path"][row] for row in sorted(rows)]
+    lines = [f"{name},{name[:3]},{data.draw(st.sampled_from(parts))}" for name in names]
     with tempfile.NamedTemporaryFile("w") as file:
-        file.write("\n".join(["path,label", *lines]) + "\n")
+        file.write("\n".join(["path,label,split", *lines]) + "\n")
         file.flush()
         try:
             labeled = read_labeled(file.name, split)
         except InputError:
             return
-    assert_no_leak(choose_labeled(split, labeled))
+    chosen = choose_labeled(split, labeled)
+    if all(len(chosen.rows(part)) for part in (*HELD, "unlabeled")):
+        assert_no_leak(chosen)
 
 
 @pytest.mark.parametrize("recipe", ["article", "ssgan-contrast", "complement"])

@@ -3,13 +3,13 @@
 import argparse
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any, NoReturn
+from typing import Any
 
 import torch
 
 from ssgan_core.bench import digits, graphs, loader, plane, step
 from ssgan_core.bench.timing import roofline
-from ssgan_core.command_line import run_command, tell
+from ssgan_core.command_line import Subcommands, run_subcommand, tell
 from ssgan_core.device import Hardware
 from ssgan_core.digits.images import load_digits
 from ssgan_core.errors import InputError
@@ -19,13 +19,6 @@ from ssgan_core.photos.networks import LADDERS
 from ssgan_core.results import device_name
 
 Options = argparse.Namespace
-
-
-class Parser(argparse.ArgumentParser):
-    """Options of a command; those that it cannot use are an InputError."""
-
-    def error(self, message: str) -> NoReturn:
-        raise InputError(message)
 
 
 def time_step(given: Options) -> None:
@@ -100,7 +93,7 @@ def side(default: int) -> dict[str, Any]:
 
 
 WIDTH = number(64, "classifier's first channels (64)")
-COMMANDS: dict[str, tuple[Callable[[Options], None], dict[str, dict[str, Any]]]] = {
+COMMANDS: Subcommands = {
     "step": (time_step, {
         "--size": side(64),
         "--width": WIDTH,
@@ -133,19 +126,7 @@ COMMANDS: dict[str, tuple[Callable[[Options], None], dict[str, dict[str, Any]]]]
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The exit status: 0 measured, 2 for bad input."""
-    parser = Parser(prog="python -m ssgan_core.bench", description=__doc__)
-    commands = parser.add_subparsers(required=True, metavar="WHAT")
-    for name, (command, options) in COMMANDS.items():
-        added = commands.add_parser(name, help=command.__doc__, description=command.__doc__)
-        added.set_defaults(command=command)
-        for option, how in options.items():
-            added.add_argument(option, **how)
-
-    def call() -> None:
-        given = parser.parse_args(arguments)
-        given.command(given)
-
-    return run_command(call)
+    return run_subcommand("ssgan_core.bench", __doc__, COMMANDS, arguments)
 
 
 if __name__ == "__main__":

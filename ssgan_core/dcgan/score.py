@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from ssgan_core.dcgan.training import PIXELS
 from ssgan_core.device import Hardware
+from ssgan_core.errors import InputError
 from ssgan_core.photos.decode import to_range
 from ssgan_core.photos.files import UNKNOWN
 from ssgan_core.photos.photoset import PhotoSet
@@ -92,8 +93,12 @@ def train_judge(
 ) -> tuple[Judge, Fit]:
     """Train a small ResNet on all labels outside `val` and `test`, and judge by its features.
 
-    The held-out images of both splits are the reference, at most `MOST` of them.
+    The held-out images of both splits are the reference, at most `MOST` of them. Raises InputError
+    where no class is known.
     """
+    if not data.classes:
+        raise InputError(f"No class is known of the photos in {data.root}; the judge learns from "
+                         f"classes, as folders or names of photos tell them.")  # fmt: skip
     table = data.table
     held_out = table["split"].isin(HELD)
     split = table["split"].where(held_out | (table["label"] == UNKNOWN), "labeled")

@@ -31,6 +31,15 @@ ARTICLE_SPLITS = {"labeled": "labeled", "train": "unlabeled", "val": "val", "tes
 SPLIT_FOLDERS = {"train": "train", "training": "train", "val": "val", "valid": "val",
                  "validation": "val", "test": "test", "testing": "test"}  # fmt: skip
 NOT_CLASSES = {*SPLIT_FOLDERS, "test1", "labeled", "unlabeled", "images", "petimages"}
+BREEDS = (  # of Oxford-IIIT Pet: a telephone's IMG_1.jpg is no cat
+    "Abyssinian|Bengal|Birman|Bombay|British_Shorthair|Egyptian_Mau|Maine_Coon|Persian|"
+    "Ragdoll|Russian_Blue|Siamese|Sphynx|american_bulldog|american_pit_bull_terrier|"
+    "basset_hound|beagle|boxer|chihuahua|english_cocker_spaniel|english_setter|"
+    "german_shorthaired|great_pyrenees|havanese|japanese_chin|keeshond|leonberger|"
+    "miniature_pinscher|newfoundland|pomeranian|pug|saint_bernard|samoyed|"
+    "scottish_terrier|shiba_inu|staffordshire_bull_terrier|wheaten_terrier|"
+    "yorkshire_terrier"
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,8 +51,11 @@ class PhotoCollection:
     -1 where the class is unknown), `split` (empty until `split_photos`, then `train`, `val` or
     `test`; after `choose_labeled`: `labeled`, `unlabeled`, `val` or `test`) and `digest` (SHA-256
     of the file's bytes, hex). The others say where the bytes are: `name` (the photo's path on the
-    disk or in its shard), `file`, `offset`, `size`. `unused` counts what else lies there, by kind:
-    `.png` and other endings, broken links, folders too deep, names that are no UTF-8.
+    disk or in its shard), `file`, `offset`, `size`. `classes` is empty until a labeled set names
+    some, where all photos are of unknown class. `unused` counts what else lies there, by kind:
+    `.png` and other endings, broken links, folders too deep, names that are no UTF-8. `moved`
+    counts the photos that a labeled set moved into or out of `val` or `test`, by the split that
+    they left.
     """
 
     root: Path
@@ -51,6 +63,7 @@ class PhotoCollection:
     classes: tuple[str, ...]
     layout: str
     unused: Mapping[str, int] = field(default_factory=dict)
+    moved: Mapping[str, int] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.table)
@@ -133,8 +146,8 @@ def _microsoft(name: str) -> _Named | None:
 
 
 def _oxford(name: str) -> _Named | None:
-    match = re.fullmatch(rf"(?:oxford-iiit-pet/)?(?:images/)?(([A-Za-z_]+)_\d+{JPEG})", name)
-    if match and match[2].lower() not in {"cat", "dog", "xcat", "xdog"}:
+    match = re.fullmatch(rf"(?:oxford-iiit-pet/)?(?:images/)?(({BREEDS})_\d+{JPEG})", name)
+    if match:
         return _Named(match[1], "cat" if match[2][0].isupper() else "dog")
     return None
 
@@ -153,14 +166,16 @@ def _split_folders(name: str) -> _Named | None:
     return None
 
 
+FOLDERS = "one folder a class (cat/… dog/…)"
 LAYOUTS: dict[str, Callable[[str], _Named | None]] = {
     "Kaggle (cat.N.jpg, dog.N.jpg)": _kaggle,
     "Microsoft (PetImages/Cat/N.jpg)": _microsoft,
     "the article's (labeled/ train/ val/ test/ with cat_… and dog_…)": _article,
     "Oxford-IIIT Pet (images/Breed_N.jpg)": _oxford,
-    "one folder a class (cat/… dog/…)": _class_folders,
+    FOLDERS: _class_folders,
     "a folder a split, in it one a class (train/cat/… validation/cat/…)": _split_folders,
 }
+UNSORTED = "photos of unknown class"
 
 
 def scan(root: str | Path) -> PhotoCollection:
@@ -171,11 +186,12 @@ def scan(root: str | Path) -> PhotoCollection:
     (`PetImages/Cat/N.jpg`), the article's own (`labeled/ train/ val/ test/`, whose splits are
     kept), Oxford-IIIT Pet (`images/Abyssinian_1.jpg`: its README says that a capital first letter
     is a cat), one folder a class, and these inside `train/`, `validation/` or `test/` (splits that
-    are kept). `.tar` shards in `root` count as the files they hold.
+    are kept). Photos of which none fits any of these, and those of a single folder, are of unknown
+    class. `.tar` shards in `root` count as the files they hold.
 
     Rows are sorted by `path`, so that the same photos get the same rows however they are stored.
-    Raises InputError for a folder that is missing, empty, of one class or of no such layout, for
-    two photos of one name, and for a shard that cannot be read.
+    Raises InputError for a folder that is missing, empty or of one class, for photos that do not
+    fit the layout of the others, for two of one name, and for a shard that cannot be read.
     """
     folder = Path(root).expanduser()
     if not str(root).strip() or not folder.exists():
@@ -196,10 +212,10 @@ def scan(root: str | Path) -> PhotoCollection:
     except OSError as error:
         raise InputError(f"{error.filename or root} cannot be read: {error.strerror}.") from error
     classes = tuple(sorted({name.label for name in named if name.label is not None}))
-    if len(classes) < 2:
-        what = f"only photos of '{classes[0]}'" if classes else "no photo whose class is known"
+    if len(classes) == 1:
         raise InputError(
-            f"The photo folder '{root}' holds {what}; at least two classes are needed."
+            f"The photo folder '{root}' holds only photos of '{classes[0]}'; at least two classes "
+            f"are needed."
         )
     table = pd.DataFrame(
         {
@@ -227,19 +243,19 @@ def counted(unused: Mapping[str, int]) -> str:
 
 
 def _recognise(found: list[_Found], root: str | Path) -> tuple[str, list[_Named]]:
-    """The layout that explains every photo; raises InputError where there is none."""
+    """The layout that explains every photo; raises InputError where it explains only some."""
     readings = {title: [parse(photo.name) for photo in found] for title, parse in LAYOUTS.items()}
+    if len({name.label for name in readings[FOLDERS] if name}) < 2:  # tells no classes apart
+        del readings[FOLDERS]
     title = max(readings, key=lambda title: sum(name is not None for name in readings[title]))
     named = readings[title]
     if not any(named):
-        raise InputError(
-            f"The photos in '{root}' (such as '{found[0].name}') follow no layout that is known; "
-            f"accepted are {'; '.join(LAYOUTS)}."
-        )
+        return UNSORTED, [_Named(photo.name, None) for photo in found]
     if None in named:
         raise InputError(
             f"'{found[named.index(None)].name}' in '{root}' does not fit the layout of the other "
-            f"photos there, {title}; move it away, or use one of {'; '.join(LAYOUTS)}."
+            f"photos there, {title}; move it away, or use one of {'; '.join(LAYOUTS)}; "
+            f"photos that all fit none of these are of unknown class."
         )
     if LAYOUTS[title] is _article:
         missing = set(ARTICLE_SPLITS.values()) - {name.split for name in named}

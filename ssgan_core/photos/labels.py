@@ -1,40 +1,32 @@
-"""Labeled sets: which few photographs come with a label. Draw one, read one, check it, use it."""
+"""Labeled sets: which few photographs come with a label. Draw one, write it, use it."""
 
 from __future__ import annotations
 
-import argparse
-import contextlib
-import csv
-import sys
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from io import StringIO
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from ssgan_core.command_line import run_command
 from ssgan_core.errors import InputError
 from ssgan_core.paths import whole_file
-from ssgan_core.photos.files import LAYOUTS, UNKNOWN, PhotoCollection, class_name, counted, scan
-from ssgan_core.photos.splits import HELD, seeded_hash, shares, split_photos
-
-HEADER = ["path", "label"]
-IMBALANCE = 4  # times as many photos of one class as of another before it is worth a warning
+from ssgan_core.photos.files import UNKNOWN, PhotoCollection
+from ssgan_core.photos.splits import HELD, require_splits, seeded_hash, shares
 
 
 @dataclass(frozen=True, eq=False)
 class LabeledSet:
     """A few photos and their labels: `rows` (n,) and `labels` (n,) int64, `paths`, `classes`.
 
-    `source` says in words where the set comes from; `warnings` what is odd but accepted.
+    `splits` says what each is for: `labeled` (to learn from), `val` or `test`. `source` says in
+    words where the set comes from; `warnings` what is odd but accepted.
     """
 
     rows: np.ndarray
     labels: np.ndarray
     paths: tuple[str, ...]
+    splits: tuple[str, ...]
     classes: tuple[str, ...]
     source: str
     warnings: tuple[str, ...] = ()
@@ -43,9 +35,15 @@ class LabeledSet:
         return len(self.paths)
 
     def write(self, file: str | Path) -> None:
-        """Write the set as CSV (`path,label`), sorted by class and path; whole or not at all."""
+        """Write the set as CSV (`path,label`), sorted by class and path; whole or not at all.
+
+        A third column, `split`, is there where photos are for validation or test.
+        """
         names = [self.classes[label] for label in self.labels]
-        table = pd.DataFrame({"path": self.paths, "label": names}).sort_values(["label", "path"])
+        table = pd.DataFrame({"path": self.paths, "label": names})
+        if set(self.splits) != {"labeled"}:
+            table["split"] = self.splits
+        table = table.sort_values(["label", "path"])
         text = table.to_csv(index=False, lineterminator="\n")
         try:
             with whole_file(Path(file)) as partial:
@@ -60,170 +58,28 @@ def draw_labeled(photos: PhotoCollection, n: int = 100, seed: int = 0) -> Labele
     The order of a seeded hash of the names decides, so that for one seed 50 labeled photos are
     among the 100, and another photo in the folder changes little. No photo is drawn that is
     byte-identical to one already drawn, held out or of another class.
+
+    Raises InputError where too few photos fit, and where no class is known.
     """
+    if not photos.classes:
+        raise InputError(
+            f"No class is known of the photos in {photos.root}, so none can be drawn with its "
+            f"label; label some in a CSV (path,label) and give that as the labeled set."
+        )
     return _draw(photos, _candidates(photos), n, seed, f"{n} random photos, seed {seed}")
 
 
-def read_labeled(file: str | Path, photos: PhotoCollection) -> LabeledSet:
-    """Read a labeled set from CSV (`path,label`) and check it against the photos.
-
-    A path is the photo's name in the collection or in another layout of it (`PetImages/Cat/1.jpg`
-    is `cat.1.jpg`), or the end of its path, the file name alone too, where that is unique; a label
-    is a class name in any case. A photo of unknown class may be labeled.
-
-    Raises InputError that names file and line for every missing photo, duplicate (also a
-    byte-identical one), unknown class, label that contradicts the known one, path that is
-    absolute or leaves the root, and overlap with validation or test (also through a
-    byte-identical photo). Also for a wrong header, an empty file, and a class with fewer than two
-    photos.
-    """
-    _split_needed(photos)
-    find = _finder(photos)
-    table, classes = photos.table, photos.classes
-    held_out = table["split"].isin(HELD)
-    tested = dict(zip(table["digest"][held_out], table["split"][held_out], strict=True))
-    labels: dict[int, int] = {}
-    digests: dict[str, int] = {}  # to the line they were first seen in
-    faults: list[str] = []
-    for line, fields in _read_rows(file):
-        try:
-            if len(fields) != len(HEADER):
-                raise InputError(f"{len(fields)} fields where path,label are expected")
-            path, name = fields
-            row = find(path)
-            if class_name(name) not in classes:
-                raise InputError(f"'{name}' is not a class (accepted: {', '.join(classes)})")
-            label = classes.index(class_name(name))
-            known, split, digest = (table[c][row] for c in ("label", "split", "digest"))
-            if known not in (label, UNKNOWN):
-                raise InputError(f"'{path}' is labeled {name} but is a {classes[known]}")
-            if split in HELD:
-                raise InputError(f"'{path}' is held out for {split} and cannot be labeled")
-            if digest in tested:
-                raise InputError(f"'{path}' is byte-identical to a photo of {tested[digest]}")
-            if digest in digests:
-                twin = "a duplicate of" if row in labels else "byte-identical to"
-                raise InputError(f"'{path}' is {twin} line {digests[digest]}")
-            labels[row], digests[digest] = label, line
-        except InputError as fault:
-            faults.append(f"line {line}: {fault}")
-    if faults:
-        count = "a fault" if len(faults) == 1 else f"{len(faults)} faults"
-        raise InputError(f"The labeled set {file} has {count}: {'; '.join(faults)}.")
-    counts = {name: list(labels.values()).count(label) for label, name in enumerate(classes)}
-    few = [f"{count} of class '{name}'" for name, count in counts.items() if count < 2]
-    if few:
-        raise InputError(
-            f"The labeled set {file} has only {' and '.join(few)}; each class needs at least two."
-        )
-    warnings = []
-    if max(counts.values()) > IMBALANCE * min(counts.values()):
-        words = ", ".join(f"{count} {name}" for name, count in counts.items())
-        warnings.append(f"The labeled set {file} is unbalanced: {words}.")
-    rows = np.array(sorted(labels), dtype=np.int64)
-    return LabeledSet(
-        rows,
-        np.array([labels[row] for row in rows], dtype=np.int64),
-        tuple(table["path"].iloc[rows]),
-        classes,
-        str(file),
-        tuple(warnings),
-    )
-
-
-def _read_rows(file: str | Path) -> list[tuple[int, list[str]]]:
-    """The rows after the header `path,label`, with their line numbers; blank lines are left out."""
-    try:
-        text = Path(file).read_text("utf-8-sig")
-        # As many columns as the longest line has, so that each row shows how many are its own.
-        columns = range(max(line.count(",") for line in text.split("\n")) + 2)
-        table = pd.read_csv(
-            StringIO(text), header=None, names=columns, index_col=False, dtype=str,
-            keep_default_na=False, skip_blank_lines=False, engine="python",
-        )  # fmt: skip
-    except OSError as error:
-        raise InputError(f"The labeled set {file} cannot be read: {error.strerror}.") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"The labeled set {file} is not CSV in UTF-8 ({error}).") from error
-    except ValueError as error:
-        where = _last_row(text)
-        raise InputError(
-            f"The labeled set {file} is not CSV from line {where} on ({error})."
-        ) from error
-    whole = table.fillna("").sum(axis=1).astype(str)
-    table.index += 1 + whole.str.count("\n").cumsum()  # a quoted field may go on in the next line
-    lines = [
-        (line, [field.strip() for field in row.dropna()])
-        for line, row in table[(whole.str.strip() != "").to_numpy()].iterrows()
-    ]
-    if not lines:
-        raise InputError(f"The labeled set {file} is empty; 'path,label' and rows are expected.")
-    if [field.lower() for field in lines[0][1]] != HEADER:
-        raise InputError(
-            f"The labeled set {file} begins with '{','.join(lines[0][1])}'; the header "
-            f"'path,label' is expected."
-        )
-    if len(lines) == 1:
-        raise InputError(f"The labeled set {file} has a header but no row.")
-    return lines[1:]
-
-
-def _last_row(text: str) -> int:
-    """The line where the last row begins that ends: behind it, a quote is left open."""
-    rows, line = csv.reader(StringIO(text), strict=True), 1
-    with contextlib.suppress(csv.Error):
-        for _ in rows:
-            line = rows.line_num + 1
-    return line
-
-
-def _finder(photos: PhotoCollection) -> Callable[[str], int]:
-    """Turns a path that a person wrote into the row of a photo; InputError where it fits none."""
-    paths, names = photos.table["path"], photos.table["name"]
-    exact = {name: row for column in (names, paths) for row, name in enumerate(column)}
-    by_file: dict[str, set[int]] = {}
-    for row, (path, name) in enumerate(zip(paths, names, strict=True)):
-        for spelling in (path, name):
-            by_file.setdefault(PurePosixPath(spelling).name, set()).add(row)
-    above = photos.root.resolve().parts
-
-    def ends(row: int, parts: tuple[str, ...]) -> bool:
-        """Whether a photo's path ends in these parts, which may begin above the photo folder."""
-        return any(
-            (*above, *PurePosixPath(spelling).parts)[-len(parts) :] == parts
-            for spelling in (paths[row], names[row])
-        )
-
-    def find(path: str) -> int:
-        if not path:
-            raise InputError("the path is empty")
-        plain = PurePosixPath(path.replace("\\", "/"))
-        if plain.is_absolute() or PureWindowsPath(path).drive or path.startswith("~"):
-            raise InputError(f"'{path}' is absolute; paths are relative to the photo folder")
-        if ".." in plain.parts:
-            raise InputError(f"'{path}' leaves the photo folder")
-        # As it stands, or as the layouts read it: PetImages/Cat/1.jpg is Kaggle's cat.1.jpg.
-        readings = [parse(str(plain)) for parse in LAYOUTS.values()]
-        for known in (path, str(plain), *(name.path for name in readings if name)):
-            if known in exact:
-                return exact[known]
-        rows = sorted(row for row in by_file.get(plain.name, ()) if ends(row, plain.parts))
-        if not rows:
-            raise InputError(f"'{path}' is not among the photos in {photos.root}")
-        if len(rows) > 1:
-            some = " or ".join(paths[row] for row in rows[:2])
-            raise InputError(f"'{path}' fits {len(rows)} photos; write its folder too, as {some}")
-        return rows[0]
-
-    return find
-
-
 def choose_labeled(photos: PhotoCollection, labeled: LabeledSet) -> PhotoCollection:
-    """The collection with the split `train` divided into `labeled` and `unlabeled`.
+    """The collection with a labeled set in the splits that this names; the rest as it was.
+
+    What is neither held out nor labeled is `unlabeled`. The set comes first: its photos leave
+    `val` or `test`, and with them their byte-identical twins, which go where the photo goes
+    (`unlabeled` for a labeled one). Where it names photos for `val` or `test`, these and their
+    twins are all of that split. `moved` of the collection counts them.
 
     The photos are found by name, so that the collection may have lost corrupt ones meanwhile.
     """
-    _split_needed(photos)
+    require_splits(photos)
     table = photos.table.copy()
     rows = pd.Index(table["path"]).get_indexer(labeled.paths)
     for row, path in zip(rows, labeled.paths, strict=True):
@@ -232,27 +88,33 @@ def choose_labeled(photos: PhotoCollection, labeled: LabeledSet) -> PhotoCollect
                 f"The labeled photo '{path}' ({labeled.source}) is not among the photos in "
                 f"{photos.root} that could be used."
             )
-        if table["split"][row] in HELD:
-            raise InputError(
-                f"The labeled photo '{path}' ({labeled.source}) is held out for "
-                f"{table['split'][row]} in {photos.root}."
-            )
-    table.loc[~table["split"].isin(HELD), "split"] = "unlabeled"
-    table.loc[rows, "split"] = "labeled"
+    before = table["split"].where(table["split"].isin(HELD), "unlabeled")
+    digests = table["digest"].iloc[rows]
+    split = table["digest"].map(dict(zip(digests, labeled.splits, strict=True)))
+    held = split.isin(HELD)
+    label = table["digest"].map(dict(zip(digests, labeled.labels, strict=True)))
+    table.loc[held, "label"] = label[held].astype(np.int64)
+    split = split.replace("labeled", "unlabeled")
+    split = split.fillna(before.where(~before.isin(labeled.splits), "unlabeled"))
+    split.iloc[rows] = labeled.splits
     table.loc[rows, "label"] = labeled.labels
-    return replace(photos, table=table)
+    moved = before[(before != split) & (before.isin(HELD) | split.isin(HELD))]
+    return replace(
+        photos,
+        table=table.assign(split=split),
+        classes=labeled.classes,
+        moved=moved.value_counts().to_dict(),
+    )
 
 
-def _split_needed(photos: PhotoCollection) -> None:
-    if not (photos.table["split"] != "").all():
-        raise InputError(
-            f"The photos in {photos.root} have no splits yet: call split_photos first."
-        )
+def moved_in_words(moved: Mapping[str, int]) -> str:
+    """How many photos a labeled set moved, by the split that they left: `5 from test, …`."""
+    return ", ".join(f"{count} from {split}" for split, count in sorted(moved.items()))
 
 
 def _candidates(photos: PhotoCollection) -> np.ndarray:
     """Rows that may be drawn: of known class, in training, and with no twin that forbids it."""
-    _split_needed(photos)
+    require_splits(photos)
     table = photos.table
     held_out = table["split"].isin(HELD)
     labels = table.groupby("digest")["label"].agg(["min", "max"])
@@ -298,33 +160,4 @@ def _labeled_set(photos: PhotoCollection, rows: Sequence[int], source: str) -> L
     rows = np.sort(np.asarray(rows, dtype=np.int64))
     labels = photos.table["label"].to_numpy()[rows].astype(np.int64)
     paths = tuple(photos.table["path"].iloc[rows])
-    return LabeledSet(rows, labels, paths, photos.classes, source)
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """The command: draw a labeled set from a photo folder and write it as CSV."""
-    parser = argparse.ArgumentParser(
-        prog="python -m ssgan_core.photos.labels",
-        description="Draw a balanced random labeled set from the training split of a photo folder.",
-    )
-    parser.add_argument("photos", help="folder of photos, in any layout that the book reads")
-    parser.add_argument("--count", type=int, default=100, help="photos to label (100)")
-    parser.add_argument("--seed", type=int, default=0, help="seed of the draw (0)")
-    parser.add_argument("--out", required=True, help="CSV file to write")
-    options = parser.parse_args(arguments)
-
-    def call() -> None:
-        photos = split_photos(scan(options.photos))
-        labeled = draw_labeled(photos, options.count, options.seed)
-        labeled.write(options.out)
-        counts = Counter(labeled.classes[label] for label in labeled.labels)
-        words = ", ".join(f"{count} {name}" for name, count in counts.items())
-        print(f"{options.out}: {words} of {len(photos)} photos ({photos.layout})")
-        if photos.unused:
-            print(f"unused in {photos.root}: {counted(photos.unused)}")
-
-    return run_command(call)
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    return LabeledSet(rows, labels, paths, ("labeled",) * len(rows), photos.classes, source)

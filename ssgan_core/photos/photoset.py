@@ -81,6 +81,7 @@ class PhotoSet(PhotoCollection):
             "photos": len(self),
             "corrupt": len(self.corrupt),
             "unused": dict(self.unused),
+            "moved": dict(self.moved),
             "loader": self.backend,
             "loader_reason": self.reason,
             "checksum": self.checksum,

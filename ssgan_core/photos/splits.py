@@ -40,7 +40,8 @@ def split_photos(photos: PhotoCollection, seed: int = 0) -> PhotoCollection:
     so are all photos that have a byte-identical twin in the collection: nothing that was seen in
     training is tested, and nothing that is tested contradicts itself. A collection that came with
     splits of its own keeps them, but for photos of validation or test whose twin lies in another
-    split: they go to training; validation or test, where it has none, is drawn from `train`.
+    split: they go to training; validation or test, where it has none, is drawn from `train`. Where
+    no class is known, all photos are for training until a labeled set says otherwise.
 
     What is guaranteed when a file is added:
 
@@ -61,7 +62,7 @@ def split_photos(photos: PhotoCollection, seed: int = 0) -> PhotoCollection:
     split[elsewhere & split.isin(HELD)] = training
     known = table["label"] != UNKNOWN
     free = known & (split == "train") & ~table["digest"].duplicated(keep=False)
-    wanted = [name for name in HELD if not (split == name).any()]
+    wanted = [name for name in HELD if photos.classes and not (split == name).any()]
     size = held_out_size(int(known.sum()))
     for label, share in enumerate(shares(size, len(photos.classes)) if wanted else ()):
         rows = table.index[free & (table["label"] == label)]
@@ -78,3 +79,11 @@ def split_photos(photos: PhotoCollection, seed: int = 0) -> PhotoCollection:
             if name in wanted:
                 split[part] = name
     return replace(photos, table=table.assign(split=split))
+
+
+def require_splits(photos: PhotoCollection) -> None:
+    """Raises InputError for a collection that no `split_photos` has given splits."""
+    if not (photos.table["split"] != "").all():
+        raise InputError(
+            f"The photos in {photos.root} have no splits yet: call split_photos first."
+        )

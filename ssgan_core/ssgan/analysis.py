@@ -41,8 +41,10 @@ def linear_probe(
     """Test accuracy of a logistic regression on the network's features, the network left alone.
 
     It learns from `count` random unlabeled photos whose true class is known, or all of those, and
-    from the labeled ones (Alain and Bengio 2017, arXiv:1610.01644).
+    from the labeled ones (Alain and Bengio 2017, arXiv:1610.01644). NaN without test photos.
     """
+    if not len(data.rows("test")):
+        return float("nan")
     known = data.rows("unlabeled")[data.labels("unlabeled") >= 0]
     chosen = np.random.default_rng(seed).permutation(known)[:count]
     rows, test = np.concatenate([data.rows("labeled"), chosen]), data.rows("test")

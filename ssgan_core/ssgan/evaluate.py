@@ -65,9 +65,14 @@ def probabilities(
 def accuracy(
     learner: Learner, model: nn.Module, data: PhotoSet, split: str, reduction: int = 1
 ) -> float:
-    """Share of a split's images whose most probable class is the true one, where that is known."""
-    predicted = probabilities(learner, model, data, split, reduction).argmax(1)
+    """Share of a split's images whose most probable class is the true one, where that is known.
+
+    NaN where it is known of none.
+    """
     truth = data.labels(split)
+    if not (truth >= 0).any():
+        return float("nan")
+    predicted = probabilities(learner, model, data, split, reduction).argmax(1)
     return float((predicted == truth)[truth >= 0].mean())
 
 

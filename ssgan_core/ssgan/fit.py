@@ -74,11 +74,11 @@ def fit(
 
     The classifier begins at `features`, the weights of a network that has learned without labels,
     where they are given: all but its last layer. Test images are looked at once, after all training
-    and all selection. An image of generated samples goes to the folder `pictures` after each
-    evaluation.
+    and all selection. Without validation images the last evaluation is the best; an accuracy on no
+    image is NaN. An image of generated samples goes to the folder `pictures` after each evaluation.
 
-    Raises InputError where a split is empty, the checkpoint is another training's, or the processes
-    of `torchrun` cannot share the batches evenly, two images or more for each.
+    Raises InputError where a split to train on is empty, the checkpoint is another training's, or
+    the processes of `torchrun` cannot share the batches evenly, two images or more for each.
     """
     sizes = batch_sizes(recipe, data)
     loop.seed_step(seed, -1)
@@ -123,7 +123,7 @@ def fit(
         found = accuracy(learner, model, data, "val", stage.reduction)
         pool = "unlabeled" if recipe.unlabeled else "labeled"
         row = {"epoch": number * sizes[pool] / len(data.rows(pool)), "validation": found}
-        if stage.reduction == 1 and found > best["validation"]:
+        if stage.reduction == 1 and not found <= best["validation"]:
             best.update(step=number, validation=found, weights=deepcopy(model.state_dict()))
         if recipe.gan:
             samples[number] = generate(learner, noise)
@@ -148,7 +148,7 @@ def fit(
     model = evaluation_model(learner, data)
     on_test = probabilities(learner, model, data, "test")
     correct = on_test.argmax(1) == data.labels("test")
-    test = {"last": float(correct.mean())}
+    test = {"last": float(correct.mean() if len(correct) else np.nan)}
     test["last_raw"] = accuracy(learner, learner.classifier, data, "test")
     last = deepcopy(model.state_dict())
     model.load_state_dict(best["weights"])
@@ -165,9 +165,9 @@ def batch_sizes(recipe: Recipe, data: PhotoSet) -> dict[str, int]:
     Raises InputError where a split has no photo, or a batch cannot be shared evenly or has fewer
     than two images for a process.
     """
-    for split in ("labeled", "val", "test", *(["unlabeled"] if recipe.unlabeled else [])):
+    for split in ("labeled", *(["unlabeled"] if recipe.unlabeled else [])):
         if not len(data.rows(split)):
-            raise InputError(f"split {split!r} has no photo; every split needs at least one")
+            raise InputError(f"split {split!r} has no photo; {recipe.name} needs at least one")
     count = len(data.rows("labeled"))
     sizes = {"labeled": min(recipe.labeled_batch or count, count)}
     if recipe.unlabeled:

@@ -8,10 +8,13 @@ from typing import Any
 
 import pandas as pd
 
+from ssgan_core.errors import InputError
 from ssgan_core.intervals import marks
 from ssgan_core.paths import resolve_path
-from ssgan_core.photos.labels import choose_labeled, draw_labeled, read_labeled
+from ssgan_core.photos.labels import choose_labeled, draw_labeled, moved_in_words
+from ssgan_core.photos.labels_csv import read_labeled
 from ssgan_core.photos.photoset import PhotoSet
+from ssgan_core.photos.splits import HELD
 from ssgan_core.results import Run, read_recorded
 from ssgan_core.ssgan.fit import Fit, fit
 from ssgan_core.ssgan.recipes import ALL, FEATURES, Recipe, find_recipe
@@ -21,10 +24,16 @@ TESTED = {"last epoch": "last", "best validation epoch": "best", "not averaged":
 
 
 def label_draws(
-    settings: PhotoSettings, photos: PhotoSet, report: Callable[[str], None]
+    settings: PhotoSettings,
+    photos: PhotoSet,
+    report: Callable[[str], None],
+    measured: bool = True,
 ) -> list[PhotoSet]:
     """The photos with the labels of each draw, of which all recipes learn: the CSV's where one is
-    given, else `settings.labels` drawn with the seed `settings.seed + draw`."""
+    given, else `settings.labels` drawn with the seed `settings.seed + draw`.
+
+    Raises InputError where no photo is left for validation or the test, unless `measured` is false.
+    """
     if settings.labeled_set:
         chosen = [read_labeled(resolve_path(settings.labeled_set), photos)] * settings.draws
     else:
@@ -37,15 +46,31 @@ def label_draws(
         chosen = [draw_labeled(photos, settings.labels, seed) for seed in seeds]
     for warning in chosen[0].warnings:
         report(warning)
-    return [choose_labeled(photos, labels) for labels in chosen]
+    draws = [choose_labeled(photos, labels) for labels in chosen]
+    if moved := moved_in_words(draws[0].moved):
+        report(f"the labeled set moves photos: {moved}")
+    for split in HELD:
+        if not len(draws[0].rows(split)):
+            told = (
+                f"no photo is in split {split!r}, by which nothing can be measured then; name some "
+                f"in the labeled set, with {split} in a third column, split"
+            )
+            if measured:
+                raise InputError(told)
+            report(told)
+    return draws
 
 
 def data_summary(draws: Sequence[PhotoSet]) -> dict[str, Any]:
-    """What `metrics.json` tells of the photos, and of the labels of all draws a checksum."""
+    """What `metrics.json` tells of the photos, and of the labels of all draws a checksum.
+
+    Where a labeled set moved photos, the checksum is also that of what is held out.
+    """
     labels = [
         sorted(zip(data.table["path"][rows], data.table["label"][rows], strict=True))
         for data in draws
-        for rows in [data.rows("labeled")]
+        for split in ("labeled", *(HELD if data.moved else ()))
+        for rows in [data.rows(split)]
     ]
     text = json.dumps([draws[0].classes, labels], default=int)
     checksum = hashlib.sha256(text.encode()).hexdigest()

@@ -122,6 +122,24 @@ def test_oxford_pets_by_their_capitals(tmp_path):
         )
 
 
+@pytest.mark.parametrize(
+    "files",
+    [
+        ["IMG_0001.jpg", "dsc_2.jpg", "holiday.JPG"],
+        ["2021/05/IMG_1.jpg", "2021/06/IMG_1.jpg", "IMG_1.jpg"],
+        ["camera/1.jpg", "camera/2.jpg"],
+        ["test1/1.jpg", "test1/2.jpg"],
+        ["train/1.jpg", "val/2.jpg"],
+    ],
+)
+def test_photos_of_which_no_layout_tells_a_class(tmp_path, files):
+    photos = scan(fill(tmp_path, files))
+    assert photos.classes == () and set(photos.table["label"]) == {-1}
+    assert set(photos.table["split"]) == {""} and len(photos) == len(files)
+    known = "Kaggle" if files[0].startswith("test1") else "photos of unknown class"
+    assert photos.layout.startswith(known)
+
+
 def test_what_is_no_photo_is_left_out_and_counted(kaggle):
     fill(kaggle, ["notes.txt", "cat.9.PNG", "cat.8.jpg.part", "cat.7.HEIC", "cat.6.heic", "README"])
     fill(kaggle, ["a/b/c/cat.5.jpg", "a/b/d/cat.4.jpg"])
@@ -194,12 +212,9 @@ def test_rows_of_a_split(tmp_path):
         ([], "holds no JPEG photograph .* there: nothing"),
         (["cat.0.png", "a/b/c/cat.0.jpg"], "no JPEG .* there: 1 .png, 1 folder more than 2 down"),
         (["cat.0.jpg", "cat.1.jpg"], "only photos of 'cat'"),
-        (["test1/1.jpg", "test1/2.jpg"], "no photo whose class is known"),
-        (
-            ["IMG_a.jpg", "holiday.jpg"],
-            "'IMG_a.jpg'.* no layout that is known; accepted are Kaggle",
-        ),
-        (["train/1.jpg", "val/2.jpg"], "no layout that is known"),
+        (["Cat/1.jpg", "Cat/2.jpg"], "only photos of 'cat'"),
+        (["IMG_1.jpg", "a/IMG_2.jpg", "b/IMG_3.jpg"], "'IMG_1.jpg'.* does not fit the layout"),
+        (["2021/05/IMG_1.jpg", "cat.1.jpg"], "'2021/05/IMG_1.jpg'.* are of unknown class"),
         (["cat.0.jpg", "dog.0.jpg", "cat.1 (copy).jpg"], r"'cat\.1 \(copy\)\.jpg'.* does not fit"),
         (["cat.0.jpg", "dog.0.jpg", "train/cat.0.jpg"], "'cat.0.jpg' twice"),
         (["labeled/cat_1.jpg", "labeled/dog_1.jpg", "train/dog_1.jpg"], "no photo in val or test/"),

@@ -1,5 +1,3 @@
-import subprocess
-import sys
 from dataclasses import replace
 
 import numpy as np
@@ -8,12 +6,8 @@ from photo_tables import REAL, SETS, collection, fill, pets
 
 from ssgan_core.errors import InputError
 from ssgan_core.photos.files import scan
-from ssgan_core.photos.labels import (
-    choose_labeled,
-    draw_labeled,
-    main,
-    read_labeled,
-)
+from ssgan_core.photos.labels import choose_labeled, draw_labeled, moved_in_words
+from ssgan_core.photos.labels_csv import read_labeled
 from ssgan_core.photos.splits import split_photos
 
 
@@ -201,8 +195,6 @@ def test_a_photo_of_unknown_class_may_be_labeled(photos, written):
 
 def faults_of_a_line(photos):
     cats = training(photos, 0)
-    table = photos.table
-    val, test = (table["path"][table["split"] == split].iloc[0] for split in ("val", "test"))
     return [
         ("cat.99999.jpg,cat", "'cat.99999.jpg' is not among the photos in photos"),
         (f"{cats[9]},wolf", "'wolf' is not a class (accepted: cat, dog)"),
@@ -212,16 +204,14 @@ def faults_of_a_line(photos):
         (f"/photos/{cats[9]},cat", "is absolute"),
         (f"C:\\photos\\{cats[9]},cat", "is absolute"),
         (f"../photos/{cats[9]},cat", "leaves the photo folder"),
-        (f"{val},cat", f"'{val}' is held out for val"),
-        (f"{test},cat", f"'{test}' is held out for test"),
         (f"{cats[9]}", "1 fields where path,label are expected"),
-        (f"{cats[9]},cat,yes", "3 fields where path,label are expected"),
+        (f"{cats[9]},cat,yes", "3 fields where path,label are expected; one that holds a separ"),
         (",cat", "the path is empty"),
         (f"{cats[9]},", "'' is not a class"),
     ]
 
 
-@pytest.mark.parametrize("which", range(14))
+@pytest.mark.parametrize("which", range(12))
 def test_a_fault_is_named_with_its_line(photos, written, which):
     line, message = faults_of_a_line(photos)[which]
     found = fault(written(*good(photos), "", line), photos)  # 1 header, 6 rows, 1 blank
@@ -235,13 +225,134 @@ def test_twins_in_a_set(photos, written):
     assert "line 9: 'cat.twin.jpg' is byte-identical to line 2" in found
 
 
-def test_a_twin_of_a_test_photo(written):
-    rows = [("a/1.jpg", 0, "x", "train"), ("a/2.jpg", 0, "y", "train"), ("a/3.jpg", 0, "x", "test"),
-            ("b/4.jpg", 1, "z", "train"), ("b/5.jpg", 1, "w", "train")]  # fmt: skip
-    photos = collection(rows)
-    found = fault(written("a/1.jpg,cat", "a/2.jpg,cat", "b/4.jpg,dog", "b/5.jpg,dog"), photos)
-    assert "line 2: 'a/1.jpg' is byte-identical to a photo of test" in found
-    assert "a/1.jpg" not in draw_labeled(collection([*rows, ("a/6.jpg", 0, "v", "train")]), 4).paths
+OWN = [("a/1.jpg", 0, "x", "train"), ("a/2.jpg", 0, "y", "train"), ("a/3.jpg", 0, "x", "test"),
+       ("a/7.jpg", 0, "7", "test"), ("b/4.jpg", 1, "z", "train"), ("b/5.jpg", 1, "w", "train"),
+       ("b/8.jpg", 1, "8", "val"), ("b/9.jpg", 1, "8", "val")]  # fmt: skip
+
+
+def splits_of(photos, file):
+    table = choose_labeled(photos, read_labeled(file, photos)).table
+    return dict(zip(table["path"], table["split"], strict=True))
+
+
+def test_a_labeled_photo_leaves_the_test_with_its_twins(written):
+    photos = collection(OWN)
+    rows = ["a/1.jpg,cat", "a/2.jpg,cat", "b/4.jpg,dog", "b/8.jpg,dog"]
+    chosen = choose_labeled(photos, read_labeled(written(*rows), photos))
+    assert dict(zip(chosen.table["path"], chosen.table["split"], strict=True)) == {
+        "a/1.jpg": "labeled", "a/2.jpg": "labeled", "a/3.jpg": "unlabeled", "a/7.jpg": "test",
+        "b/4.jpg": "labeled", "b/5.jpg": "unlabeled", "b/8.jpg": "labeled", "b/9.jpg": "unlabeled",
+    }  # fmt: skip
+    assert chosen.moved == {"test": 1, "val": 2}
+    assert moved_in_words(chosen.moved) == "1 from test, 2 from val"
+    assert "a/1.jpg" not in draw_labeled(collection([*OWN, ("a/6.jpg", 0, "v", "train")]), 4).paths
+
+
+def test_what_a_set_names_for_validation_is_all_of_it(written):
+    """The twins go along, and what was drawn for it goes to training; the test stays."""
+    photos = collection([*OWN, ("a/6.jpg", -1, "y", "train")])
+    rows = ["a/1.jpg,cat,", "a/7.jpg,cat,Labeled", "b/4.jpg,dog,labeled", "b/5.jpg,dog,",
+            "a/2.jpg,cat,VAL"]  # fmt: skip
+    file = written(*rows, header="path,label,split")
+    chosen = choose_labeled(photos, read_labeled(file, photos))
+    parts = {split: set(chosen.table["path"][chosen.rows(split)]) for split in ("val", "test")}
+    assert parts == {"val": {"a/2.jpg", "a/6.jpg"}, "test": set()}
+    assert chosen.table["label"][chosen.rows("val")].tolist() == [0, 0]
+    assert chosen.moved == {"test": 2, "unlabeled": 2, "val": 2}
+    read_labeled(file, photos).write(file)
+    assert splits_of(photos, file) == dict(
+        zip(chosen.table["path"], chosen.table["split"], strict=True)
+    )
+
+
+def test_splits_that_are_none(photos, written):
+    cats = training(photos, 0)
+    rows = [f"{row}," for row in good(photos)]
+    header = "path,label,split"
+    assert "line 8: 'train' is no split (accepted: labeled or nothing, val, test)" in fault(
+        written(*rows, f"{cats[9]},cat,train", header=header), photos
+    )
+    twice = written(*rows, f"{cats[0]},cat,test", header=header)
+    assert f"line 8: '{cats[0]}' is a duplicate of line 2" in fault(twice, photos)
+    only = written(*rows[:4], *(f"{row}test" for row in rows[4:]), header=header)
+    assert "has only 1 of class 'dog'; each class needs at least two to learn from" in fault(
+        only, photos
+    )
+
+
+def unsorted(count=8):
+    return split_photos(collection([(f"IMG_{i}.jpg", -1, i // 2) for i in range(count)], ()))
+
+
+def test_photos_of_no_class_get_those_of_the_set(written):
+    photos = unsorted(20)
+    assert set(photos.table["split"]) == {"train"}
+    names = ("Wolf", "fox", "BEAR", "wolf", "Fox", "bear", "fox", "wolf", "bear")
+    rows = [f"IMG_{2 * i}.jpg,{name}," for i, name in enumerate(names)]
+    file = written(*rows[:7], f"{rows[7]}val", f"{rows[8]}test", header="path,label,split")
+    labeled = read_labeled(file, photos)
+    assert labeled.classes == ("bear", "fox", "wolf") and len(labeled) == 9
+    chosen = choose_labeled(photos, labeled)
+    assert chosen.classes == labeled.classes
+    assert {s: len(chosen.rows(s)) for s in ("labeled", "unlabeled", "val", "test")} == {
+        "labeled": 7, "unlabeled": 9, "val": 2, "test": 2
+    }  # fmt: skip
+    assert chosen.table["label"][chosen.rows("test")].tolist() == [0, 0]
+    assert set(chosen.table["label"][chosen.rows("unlabeled")]) == {-1}
+    assert chosen.moved == {"unlabeled": 4}
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["fox", "fox"], "names no class but fox; two or more are needed"),
+        (["fox", "fox", "wolf"], "has only 1 of class 'wolf'; each class needs at least two"),
+        (["fox", "fox", "wolf", ""], "has a fault: line 5: the label is empty"),
+    ],
+)
+def test_classes_that_a_set_may_not_name(written, words, message):
+    assert message in fault(written(*(f"IMG_{2 * i}.jpg,{w}" for i, w in enumerate(words))),
+                            unsorted())  # fmt: skip
+
+
+def test_no_labels_are_drawn_where_no_class_is_known():
+    with pytest.raises(InputError, match=r"^No class is known of the photos in photos, .*; label "
+                       r"some in a CSV \(path,label\)"):  # fmt: skip
+        draw_labeled(unsorted(), 4)
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_files_as_spreadsheets_write_them(photos, tmp_path, separator, encoding):
+    names = [training(photos, label)[i] for label in (0, 1) for i in (0, 1)]
+    table = [["Nr", "Label", "Path", ""], *([i, f"{n[:3].upper()}", f"./{n}", ""]
+             for i, n in enumerate(names))]  # fmt: skip
+    lines = [separator.join(f'"{field}"' for field in row) for row in table]
+    file = tmp_path / "set.csv"
+    file.write_bytes(("\r\n".join(lines) + "\r\n" + 3 * separator).encode(encoding))
+    labeled = read_labeled(file, photos)
+    assert set(labeled.paths) == set(names)
+    assert labeled.warnings == (f"The labeled set {file} has columns without use: nr.",)
+
+
+def test_quoted_separators_and_absolute_paths(tmp_path, monkeypatch):
+    root = fill(tmp_path / "all my, photos", [f"{pet}/{i}, old.jpg" for pet in ("cat", "dog")
+                                              for i in range(30)])  # fmt: skip
+    photos, file = split_photos(scan(root)), tmp_path / "set.csv"
+    (tmp_path / "link").symlink_to(root)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    start = (str(root), str(tmp_path / "link"), "~/all my, photos", ".")
+    names = [f"{pet}/{i}, old.jpg" for pet in ("cat", "dog") for i in (0, 1)]
+    rows = [f'"{above}/{name}",{name[:3]}' for above, name in zip(start, names, strict=True)]
+    file.write_text("\n".join(["path,label", *rows]))
+    assert set(read_labeled(file, split_photos(scan(tmp_path / "link"))).paths) == set(names)
+    assert "line 3: " in (found := fault(file, photos)) and "has a fault" in found
+    assert f"/link/cat/1, old.jpg' is absolute and not below {root}; paths are" in found
+
+
+def test_several_headers_of_one_name_are_refused(photos, written):
+    header = "path,label,label"
+    assert "begins with 'path,label,label'; the header" in fault(written(header=header), photos)
 
 
 def test_all_faults_are_listed(photos, written):
@@ -253,7 +364,7 @@ def test_all_faults_are_listed(photos, written):
 
 def test_a_quoted_field_over_two_lines_counts_as_two(photos, written):
     found = fault(written(*good(photos), '"a', 'b.jpg",cat', "", "none.jpg,cat"), photos)
-    assert "has 2 faults: line 9: 'a\nb.jpg' is not among" in found
+    assert "has 2 faults: line 8: 'a\nb.jpg' is not among" in found
     assert "; line 11: 'none.jpg' is not among" in found
 
 
@@ -283,13 +394,14 @@ def test_files_that_are_no_labeled_set(photos, written, tmp_path):
     assert "begins with 'file,class'; the header 'path,label'" in fault(
         written(*good(photos), header="file,class"), photos
     )
-    assert "begins with 'path;label'" in fault(written(header="path;label"), photos)
+    assert "begins with 'path|label'" in fault(written(header="path|label"), photos)
     assert "has a header but no row" in fault(written("", " , "), photos)
     empty = tmp_path / "empty.csv"
     empty.write_text("")
     assert "is empty" in fault(empty, photos)
     empty.write_bytes(b"path,label\n\xff\xfe,cat\n")
-    assert "is not CSV in UTF-8" in fault(empty, photos)
+    assert "is not CSV in UTF-8" in (found := fault(empty, photos))
+    assert "; save it as 'CSV UTF-8'." in found
 
 
 # using
@@ -317,37 +429,6 @@ def test_choosing_finds_photos_by_name(photos):
     gone = photos.table.drop(index=[labeled.rows[0]]).reset_index(drop=True)
     with pytest.raises(InputError, match=f"'{labeled.paths[0]}' .* is not among the photos"):
         choose_labeled(replace(photos, table=gone), labeled)
-
-
-def test_choosing_refuses_what_is_held_out(photos):
-    labeled = draw_labeled(photos, 20)
-    other = replace(photos, table=photos.table.assign(split="test"))
-    with pytest.raises(InputError, match="is held out for test"):
-        choose_labeled(other, labeled)
-
-
-# the command
-
-
-def test_the_command(tmp_path, capsys):
-    folder = fill(
-        tmp_path / "pets", [f"{pet}/{i}.jpg" for pet in ("cat", "dog") for i in range(40)]
-    )
-    out = tmp_path / "my.csv"
-    assert main([str(folder), "--count", "10", "--seed", "3", "--out", str(out)]) == 0
-    assert "5 cat, 5 dog of 80 photos" in capsys.readouterr().out
-    labeled = read_labeled(out, photos := split_photos(scan(folder)))
-    assert labeled.paths == draw_labeled(photos, 10, seed=3).paths
-
-
-def test_the_command_refuses(tmp_path):
-    out = tmp_path / "my.csv"
-    command = [sys.executable, "-m", "ssgan_core.photos.labels", str(tmp_path), "--out", str(out)]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 2
-    assert done.stderr.startswith("error: The photo folder")
-    assert done.stderr.count("\n") == 1
-    assert not out.exists()
 
 
 # the sets that the book ships

@@ -25,6 +25,7 @@ from ssgan_core.loop import seed_step
 from ssgan_core.photos.augment import quarter_turns
 from ssgan_core.photos.photoset import PhotoSet
 from ssgan_core.ssgan import fit as fit_module
+from ssgan_core.ssgan.analysis import linear_probe
 from ssgan_core.ssgan.evaluate import evaluation_model, generate, probabilities, variety
 from ssgan_core.ssgan.fit import COLLAPSED, fit
 from ssgan_core.ssgan.recipes import ALL, Recipe, find_recipe
@@ -452,10 +453,19 @@ def test_weak_views_label_strong_ones_where_they_are_sure():
 
 
 def test_an_empty_split_is_named(data):
-    table = data.table.assign(split=data.table.split.replace("val", "unlabeled"))
+    table = data.table.assign(split=data.table.split.replace("unlabeled", "val"))
     empty = replace(data, table=table)
-    with pytest.raises(InputError, match="'val'"):
-        fit(find_recipe("supervised-augmented"), empty, 2, **SIZES)
+    with pytest.raises(InputError, match="'unlabeled' has no photo; ssgan needs at least one"):
+        fit(find_recipe("ssgan"), empty, 2, **SIZES)
+
+
+def test_without_photos_to_measure_by_the_last_model_is_the_best(data):
+    parts = data.table.split.replace({"val": "unlabeled", "test": "unlabeled"})
+    blind = replace(data, table=data.table.assign(split=parts))
+    done = fit(find_recipe("supervised-augmented"), blind, 2, **SIZES | {"evaluations": 2})
+    assert np.isnan([*done.test.values(), *done.history["validation"]]).all()
+    assert done.best_step == 2 and len(done.correct) == 0
+    assert np.isnan(linear_probe(done.learner, done.model, blind))
 
 
 def test_an_unknown_recipe_is_refused_by_name():

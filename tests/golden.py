@@ -45,6 +45,7 @@ COMMANDS = (
     "ssgan_core.train",
     "ssgan_core.train_digits",
     "ssgan_core.predict",
+    "ssgan_core.compare",
     "ssgan_core.photos.labels",
     "ssgan_core.bench.__main__",
     "book.record",

@@ -130,18 +130,19 @@ def differences(runs: pd.DataFrame, groups: pd.DataFrame) -> pd.DataFrame:
 def against_book(metrics: Mapping[str, Any]) -> str:
     """A chapter's numbers against the bands that the book expects, and in what the run differs from
     the book's own; empty for the book's own run and for what is no chapter's."""
-    chapter, profile = metrics.get("chapter"), metrics.get("profile")
-    root = project_root() / "book"
-    kept = root / f"chapters/{chapter}.json"
-    book = read_record(kept)[0] if kept.exists() else None
+    chapter, profile, root = metrics.get("chapter"), metrics.get("profile"), project_root() / "book"
     expected = root / "expectations.toml"
     bands = tomllib.loads(expected.read_text("utf-8")) if expected.exists() else {}
-    if chapter not in bands or metrics == book:
+    if str(chapter) not in bands:
+        return ""
+    kept = root / f"chapters/{chapter}.json"
+    book = read_record(kept)[0] if kept.exists() else None
+    if metrics == book:
         return ""
     settings = metrics["settings"]
     data = "real" if settings.get("photos") or settings.get("mnist") else "embedded"
     rows = {}
-    for name, (low, high) in bands[chapter].get(profile, {}).get(data, {}).items():
+    for name, (low, high) in bands[chapter].get(str(profile), {}).get(data, {}).items():
         value = _mean(metrics, name)
         rows[name] = {
             "yours": f"{value:.3g}",

@@ -117,13 +117,13 @@ def gain(runs: pd.DataFrame, others: pd.DataFrame, column: str = "last") -> Gain
     """What runs gain over others of the same seeds in a column of shares of 1.
 
     Where both tell their `labeled_set`, that has to be the same too. Where the column is the test
-    accuracy and both tell photo by photo what they read right, of as many photos, the interval is
+    accuracy and both tell photo by photo what they read right, of the same photos, the interval is
     crossed: it covers other draws of labels and other test photos (`crossed_error`). Else it covers
     other draws alone. InputError where the photos do not add up to the accuracy.
     """
     shared = [name for name in runs if name in others]
     by = [name for name in ("labeled_set", "seed") if name in shared]
-    names = [name for name in (column, "steps", "correct") if name in shared]
+    names = [name for name in (column, "steps", "correct", "tested") if name in shared]
     pair = [rows.set_index(by)[names] for rows in (runs, others)]
     both = pd.concat(pair, axis=1, join="inner", keys=("mine", "other"))
     points = 100 * (both["mine"][column] - both["other"][column]).astype(float)
@@ -157,11 +157,15 @@ def marks(right: Iterable[bool]) -> str:
 
 
 def _marks_of(sides: Sequence[pd.DataFrame]) -> list[np.ndarray] | None:
-    """The `marks` of both sides' runs as numbers, (draws, images) each; None where one tells none
-    or they are not of as many images. InputError where they do not add up to the accuracy."""
+    """The `marks` of both sides' runs as numbers, (draws, images) each; None where one tells none,
+    or they are of other images: of more, or `tested` names others.
+
+    InputError where they do not add up to the accuracy.
+    """
     if any("correct" not in side or side.empty or side.isna().any(axis=None) for side in sides):
         return None
-    if pd.concat([side["correct"] for side in sides]).str.len().nunique() != 1:
+    images = pd.concat(sides).drop(columns=["last", "steps"], errors="ignore")
+    if images.assign(correct=images["correct"].str.len()).nunique().gt(1).any():
         return None
     photos = [np.array([list(map(int, text)) for text in side["correct"]]) for side in sides]
     for side, read in zip(sides, photos, strict=True):

@@ -274,7 +274,10 @@ def read_record(
         metrics = json.loads(path.read_text(encoding="utf-8"))
         origin = {name: metrics[name] for name in ("device", "git", "finished")}
         origin |= {"data": metrics["data"]["name"], "remark": metrics.get("remark", "")}
+        # A labeled set may move photos into the test or out of it: then that is its own.
+        own = "labels_checksum" if metrics["data"].get("moved") else "checksum"
         origin["labeled_set"] = labeled_set(metrics)
+        origin["tested"] = str(metrics["data"].get(own))
         told = {
             name: columns
             for name, columns in metrics["values"].items()
@@ -307,7 +310,8 @@ def read_recorded(folder: Path, then: Then = lambda metrics: "") -> pd.DataFrame
 
     Columns are the settings (`seed` that of this repetition, `labeled_set` in words that tell
     labels apart), `method`, its values (`last`, `best`, `minutes` of training, …), where it comes
-    from: `data`, `device`, `git`, `finished`, and a `remark` that somebody has added to the file.
+    from: `data`, `device`, `git`, `finished`, and a `remark` that somebody has added to the file;
+    `tested` is the same where the test photos are.
     No such folder, or an empty one, gives an empty frame. A training of which `then` says what has
     changed since is another method, whose name tells it: `ssgan (small_first 0.85)`. Raises
     InputError for a file that tells no test accuracy.

@@ -131,6 +131,18 @@ def test_photos_that_only_one_reads_right_are_counted(tmp_path, capsys):
     assert "+70.0 points" in (out := capsys.readouterr().out) and "8 : 1 (p = 0.039)" in out
 
 
+def test_photos_are_not_paired_where_a_labeled_set_has_moved_some(tmp_path, capsys):
+    """Its test is its own then, of as many photos or not."""
+    for name, data in (("a", {}), ("b", {"moved": {"test": 2}, "labels_checksum": "b"})):
+        for seed in (0, 1):
+            values = {"ours": {"last": [0.5], "correct": ["10"]}}
+            path = tmp_path / f"{name}{seed}/metrics.json"
+            write(path, values, seed, data=DATA | data, labeled_set=f"{name}.csv")
+    assert main([str(tmp_path)]) == 0
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("2 − 1")]
+    assert "+0.0 ± 0.0 points" in line and " : " not in line
+
+
 def test_records_of_every_kind_are_read(tmp_path, capsys):
     """What of a chapter's values is no method is left out; a record without one says so."""
     values = {"ours": [0.5, 0.7], "distance": {"last": 4.0}, "probe": {"ours": [0.1]}, "n": 3}

@@ -55,7 +55,8 @@ class Gain:
     """What runs gain over others of the same seeds, in points.
 
     `half` and `half_90` are the half widths of the 95 % and 90 % intervals, NaN of one draw;
-    `each` is the difference of every pair; `steps` the mean number of training steps of each side.
+    `each` is the difference of every pair; `steps` the mean number of training steps of each side;
+    `alone` how many test photos one side read right and the other did not, where both tell.
     """
 
     mean: float
@@ -63,6 +64,7 @@ class Gain:
     half_90: float
     each: tuple[float, ...]
     steps: tuple[float, float]
+    alone: tuple[int, int] | None = None
 
     @property
     def verdict(self) -> str:
@@ -95,6 +97,18 @@ class Gain:
         return said
 
     @property
+    def mcnemar(self) -> float:
+        """How probable it is that one draw's test photos part so unevenly by chance: exact
+        two-sided p of McNemar (1947); NaN of more draws, whose interval covers the photos."""
+        if self.alone is None or len(self.each) != 1:
+            return np.nan
+        return (
+            float(stats.binomtest(self.alone[0], sum(self.alone)).pvalue)
+            if any(self.alone)
+            else 1.0
+        )
+
+    @property
     def unequal(self) -> bool:
         """Whether both sides are known to have had other numbers of steps, by 1 % and more."""
         mine, other = self.steps
@@ -104,30 +118,29 @@ class Gain:
 def gain(runs: pd.DataFrame, others: pd.DataFrame, column: str = "last") -> Gain:
     """What runs gain over others of the same seeds in a column of shares of 1.
 
-    Where the column is the test accuracy and both tell photo by photo what they read right, the
-    interval is crossed: it covers other draws of labels and other test photos (`crossed_error`).
-    Else it covers other draws alone. InputError where the photos do not add up to the accuracy.
+    Where both tell their `labeled_set`, that has to be the same too. Where the column is the test
+    accuracy and both tell photo by photo what they read right, of the same photos, the interval is
+    crossed: it covers other draws of labels and other test photos (`crossed_error`). Else it covers
+    other draws alone. InputError where the photos do not add up to the accuracy.
     """
-    names = [name for name in (column, "steps", "correct") if name in runs and name in others]
-    pair = [rows.set_index("seed")[names] for rows in (runs, others)]
+    shared = [name for name in runs if name in others]
+    by = [name for name in ("labeled_set", "seed") if name in shared]
+    names = [name for name in (column, "steps", "correct", "tested") if name in shared]
+    pair = [rows.set_index(by)[names] for rows in (runs, others)]
     both = pd.concat(pair, axis=1, join="inner", keys=("mine", "other"))
     points = 100 * (both["mine"][column] - both["other"][column]).astype(float)
     sides = (both["mine"], both["other"])
     steps = tuple(side["steps"].mean() if "steps" in names else np.nan for side in sides)
+    photos, alone = _marks_of(sides) if column == "last" else None, None
+    if photos:
+        alone = tuple(int((one > two).sum()) for one, two in (photos, photos[::-1]))
     if len(both) < 2:
-        return Gain(points.mean(), np.nan, np.nan, tuple(points), steps)
+        return Gain(points.mean(), np.nan, np.nan, tuple(points), steps, alone)
     error, freedom = points.sem(skipna=False), len(both) - 1
-    if column == "last" and "correct" in names and both.notna().all(axis=None):
-        photos = [_read_marks(side) for side in sides]
-        for side, read in zip(sides, photos, strict=True):
-            if not np.allclose(read.mean(1), side["last"].astype(float)):
-                raise InputError(
-                    f"of the photos in `correct` {read.mean(1)} are right, but `last` is "
-                    f"{side['last'].to_numpy()}: these are not the same runs"
-                )
+    if photos:
         error, freedom = crossed_error(100 * (photos[0] - photos[1]))
     halves = (stats.t.ppf(level, freedom) * error for level in (0.975, 0.95))
-    return Gain(points.mean(skipna=False), *halves, tuple(points), steps)
+    return Gain(points.mean(skipna=False), *halves, tuple(points), steps, alone)
 
 
 def gains(
@@ -145,9 +158,25 @@ def marks(right: Iterable[bool]) -> str:
     return "".join(str(int(one)) for one in right)
 
 
-def _read_marks(runs: pd.DataFrame) -> np.ndarray:
-    """The `marks` of runs as numbers, (draws, images)."""
-    return np.array([list(map(int, text)) for text in runs["correct"]])
+def _marks_of(sides: Sequence[pd.DataFrame]) -> list[np.ndarray] | None:
+    """The `marks` of both sides' runs as numbers, (draws, images) each; None where one tells none,
+    or they are of other images: of more, or `tested` names others.
+
+    InputError where they do not add up to the accuracy.
+    """
+    if any("correct" not in side or side.empty or side.isna().any(axis=None) for side in sides):
+        return None
+    images = pd.concat(sides).drop(columns=["last", "steps"], errors="ignore")
+    if images.assign(correct=images["correct"].str.len()).nunique().gt(1).any():
+        return None
+    photos = [np.array([list(map(int, text)) for text in side["correct"]]) for side in sides]
+    for side, read in zip(sides, photos, strict=True):
+        if not np.allclose(read.mean(1), side["last"].astype(float)):
+            raise InputError(
+                f"of the photos in `correct` {read.mean(1)} are right, but `last` is "
+                f"{side['last'].to_numpy()}: these are not the same runs"
+            )
+    return photos
 
 
 def crossed_error(values: np.ndarray) -> tuple[float, float]:

@@ -259,32 +259,70 @@ def tidy(values: Mapping[str, Mapping[str, Sequence]], seed: int) -> pd.DataFram
     )
 
 
-def read_recorded(
-    folder: Path, then: Callable[[Mapping[str, Any]], str] = lambda metrics: ""
-) -> pd.DataFrame:
+Then = Callable[[Mapping[str, Any]], str]
+
+
+def read_record(
+    path: Path, then: Then = lambda metrics: ""
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """What a run wrote to its `metrics.json`, and of that a row for each training whose test
+    accuracy at the last step it tells; none where it is about something else.
+
+    The columns of a row are those of `read_recorded`, which says what `then` is. Raises InputError
+    for a file that is no such record.
+    """
+    try:
+        metrics = json.loads(path.read_text(encoding="utf-8"))
+        origin = {name: metrics[name] for name in ("device", "git", "finished")}
+        origin |= {"data": metrics["data"]["name"], "remark": metrics.get("remark", "")}
+        # A labeled set may move photos into the test or out of it: then that is its own.
+        own = "labels_checksum" if metrics["data"].get("moved") else "checksum"
+        origin["labeled_set"] = labeled_set(metrics)
+        origin["tested"] = str(metrics["data"].get(own))
+        told = {
+            name: columns
+            for name, columns in metrics["values"].items()
+            if isinstance(columns, dict) and isinstance(columns.get("last"), list)
+        }
+        if not told:
+            return metrics, []
+        runs = tidy(told, metrics["settings"]["seed"]).astype({"last": float})
+        runs["method"] += f" ({words})" if (words := then(metrics)) else ""
+        return metrics, [metrics["settings"] | run | origin for run in runs.to_dict("records")]
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {explain(error)}") from error
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
+        raise InputError(
+            f"{path} is no record of a training ({type(error).__name__}: {error}); it is "
+            "what the chapters, ssgan_core.train and ssgan_core.train_digits write"
+        ) from error
+
+
+def labeled_set(metrics: Mapping[str, Any]) -> str:
+    """Which labels a run had, in words: how many a seed drew, or the file's name and checksum."""
+    if not (file := metrics["settings"].get("labeled_set")):
+        return f"{metrics['settings'].get('labels')} random labels"
+    checksum = metrics["data"].get("labels_checksum", "")[:6]
+    return Path(file).stem + (f" ({checksum})" if checksum else "")
+
+
+def read_recorded(folder: Path, then: Then = lambda metrics: "") -> pd.DataFrame:
     """One row for each training that a `metrics.json` below a folder tells of, by their paths.
 
-    Columns are the settings (`seed` that of this repetition), `method`, its values (`last`,
-    `best`, `minutes` of training, …), where it comes from: `data`, `device`, `git`, `finished`,
-    and a `remark` that somebody has added to the file. No such folder, or an empty one, gives an
-    empty frame. A training of which `then` says what has changed since is another method, whose
-    name tells it: `ssgan (small_first 0.85)`. Raises InputError for a file that is not the metrics
-    of `ssgan_core.train` or `ssgan_core.train_digits`.
+    Columns are the settings (`seed` that of this repetition, `labeled_set` in words that tell
+    labels apart), `method`, its values (`last`, `best`, `minutes` of training, …), where it comes
+    from: `data`, `device`, `git`, `finished`, and a `remark` that somebody has added to the file;
+    `tested` is the same where the test photos are.
+    No such folder, or an empty one, gives an empty frame. A training of which `then` says what has
+    changed since is another method, whose name tells it: `ssgan (small_first 0.85)`. Raises
+    InputError for a file that tells no test accuracy.
     """
     rows = []
     for path in sorted(folder.rglob("metrics.json")):
-        try:
-            metrics = json.loads(path.read_text(encoding="utf-8"))
-            origin = {name: metrics[name] for name in ("device", "git", "finished")}
-            origin |= {"data": metrics["data"]["name"], "remark": metrics.get("remark", "")}
-            runs = tidy(metrics["values"], metrics["settings"]["seed"])
-            runs["method"] += f" ({words})" if (words := then(metrics)) else ""
-            rows += [metrics["settings"] | run | origin for run in runs.to_dict("records")]
-        except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
-            raise InputError(
-                f"{path} is no record of a training ({type(error).__name__}: {error}); it is "
-                "what ssgan_core.train and ssgan_core.train_digits write"
-            ) from error
+        _, found = read_record(path, then)
+        if not found:
+            raise InputError(f"{path} is no record of a training: it tells no test accuracy")
+        rows += found
     return pd.DataFrame(rows)
 
 

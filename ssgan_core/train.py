@@ -116,7 +116,8 @@ def train(settings: TrainSettings) -> Fit | None:
         report=report,
     )
     if rank() == 0:
-        save_model(folder / "model.pt", done, data)
+        model = done.model, recipe.name, recipe.pixel_range, data.classes, settings.size
+        save_model(folder / "model.pt", *model)
         columns = done.history.to_dict("list")
         values = {key: [value] for key, value in done.test.items()}
         values |= {

@@ -46,6 +46,7 @@ COMMANDS = (
     "ssgan_core.train_digits",
     "ssgan_core.predict",
     "ssgan_core.pretrain",
+    "ssgan_core.compare",
     "ssgan_core.labels",
     "ssgan_core.bench.__main__",
     "book.record",

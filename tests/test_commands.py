@@ -74,12 +74,14 @@ def test_the_model_predicts_as_it_was_judged(trained, pets, capsys):
     """The accuracy of the command on the test photos is the one that training recorded."""
     table = split_photos(scan(pets)).table.query("split == 'test'")
     assert predict([str(trained / "model.pt"), *(str(pets / path) for path in table.path)]) == 0
-    lines = capsys.readouterr().out.splitlines()
+    *lines, last = capsys.readouterr().out.splitlines()
     assert len(lines) == len(table) == 8
     right = [f": {('cat', 'dog')[k]} " in line for line, k in zip(lines, table.label, strict=True)]
     metrics = json.loads((trained / "metrics.json").read_text())
     assert sum(right) / len(right) == metrics["values"]["ssgan"]["last"][0]
     assert all(50 <= float(line.split()[-1].rstrip("%")) <= 100 for line in lines)
+    share = f"{sum(right) / len(right):.1%}"
+    assert last == f"accuracy {share} of the 8 photos whose name or folder tells the class"
 
 
 def test_an_unreadable_photo_is_named_and_the_others_are_predicted(trained, pets, tmp_path, capsys):
@@ -99,19 +101,19 @@ def test_a_folder_is_all_its_photos(trained, pets, tmp_path, capsys):
     (tmp_path / "deep" / "er").mkdir(parents=True)
     for copy in ("b.JPG", "deep/er/c.jpeg", ".hidden.jpg"):
         shutil.copy(dog, tmp_path / copy)
-    (tmp_path / "a.jpg").write_bytes(b"\x89PNG\r\n\x1a\n")
-    for other in ("d.png", "e.csv"):
+    (tmp_path / "a.jpg").write_bytes(b"GIF89a")
+    for other in ("d.heic", "e.csv", "f.csv"):
         (tmp_path / other).write_text("")
     model = str(trained / "model.pt")
     (tmp_path / "empty").mkdir()
     assert predict([model, str(tmp_path / "empty"), str(tmp_path), str(cat)]) == 1
     out, err = capsys.readouterr()
     photos = [tmp_path / "b.JPG", tmp_path / "deep/er/c.jpeg", cat]
-    assert [line.split(": ")[0] for line in out.splitlines()] == [str(path) for path in photos]
+    assert [line.split(": ")[0] for line in out.splitlines()[:-1]] == [str(path) for path in photos]
     assert err.splitlines() == [
-        f"error: {tmp_path}/empty holds no file .jpg or .jpeg or .jpe or .jfif",
-        f"{tmp_path}: left out, not JPEG: 2 (d.png, e.csv)",
-        f"error: {tmp_path}/a.jpg is a PNG file, not a JPEG",
+        f"error: {tmp_path}/empty holds no file .jpg or .jpeg or .jpe or .jfif or .png",
+        f"error: {tmp_path}/a.jpg is a GIF file, not a JPEG",
+        f"{tmp_path}: left out, neither JPEG nor PNG: 2 .csv, 1 .heic",
     ]
     assert predict([model, str(tmp_path / "deep")]) == 0
 
@@ -246,7 +248,7 @@ def test_folders_may_have_names_that_are_no_utf8(trained, pets, tmp_path, capsys
     assert all(torch.equal(value, two[name]) for name, value in one.items())
     capsys.readouterr()
     assert predict([str(out / "model.pt"), str(place / "pets/cat")]) == 0
-    assert len(capsys.readouterr().out.splitlines()) == 40
+    assert len(capsys.readouterr().out.splitlines()) == 41
 
 
 def test_the_labels_of_a_csv_are_part_of_the_record(pets, tmp_path, monkeypatch):

@@ -21,6 +21,7 @@ from book.common import BuildError
 from book.expectations import check
 from ssgan_core import loop
 from ssgan_core.command_line import parse
+from ssgan_core.compare import main as compare
 from ssgan_core.errors import InputError
 from ssgan_core.photos.labels_csv import read_labeled
 from ssgan_core.photos.splits import split_photos
@@ -123,7 +124,7 @@ def test_any_bands_are_checked_or_the_file_is_named(bands):
 
 
 RECORD = {"values": {"ours": {"last": [0.9]}}, "settings": {"seed": 0}, "device": "d", "git": "g",
-          "finished": "2026", "data": {"name": "n"}}  # fmt: skip
+          "finished": "2026", "data": {"name": "n"}, "chapter": "train"}  # fmt: skip
 
 
 @many(st.tuples(st.sampled_from([*RECORD, "remark", "recipe", ""]), VALUES))
@@ -135,6 +136,7 @@ def test_any_metrics_are_runs_or_an_error_that_names_the_file(change):
         path.write_text(json.dumps(record), "utf-8", "surrogatepass")
         with refused(InputError, path):
             read_recorded(Path(folder))
+        assert compare([folder]) in (0, 2)
 
 
 class Attack:

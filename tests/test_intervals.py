@@ -85,6 +85,40 @@ def test_runs_are_paired_by_seed_not_by_label_or_place():
     assert str(gain(mine, others[::-1])) == "+10.0 ± 0.0 points"
 
 
+def test_runs_pair_by_their_labels_too_where_these_are_told():
+    """Two sets of labels share their seeds; no run is held against one of other labels."""
+    mine = pd.concat([runs([0.8, 0.9]).assign(labeled_set=s) for s in ("a", "b")])
+    others = pd.concat(
+        [
+            runs([0.7, 0.7]).assign(labeled_set="b", last=[0.7, 0.75]),
+            runs([0.1, 0.1]).assign(labeled_set="c"),
+        ]
+    )
+    assert gain(mine, others).each == pytest.approx((10, 15))
+    assert gain(mine[:2], others).each == ()
+    assert len(gain(mine[:2].drop(columns="labeled_set"), others[:2]).each) == 2
+
+
+def test_one_draw_is_told_by_the_photos_that_only_one_side_reads_right():
+    """Of 20 photos 7 against 1: exact McNemar has p = 2 (1 + 8) / 2⁸."""
+    mine, other = np.ones((1, 20)), np.ones((1, 20))
+    mine[0, 0], other[0, 1:8] = 0, 0
+    found = gain(photo_by_photo(mine), photo_by_photo(other))
+    assert found.alone == (7, 1) and found.mcnemar == pytest.approx(18 / 256)
+    same = gain(photo_by_photo(mine), photo_by_photo(mine))
+    assert same.alone == (0, 0) and same.mcnemar == 1
+    two = gain(photo_by_photo(np.tile(mine, (2, 1))), photo_by_photo(np.tile(other, (2, 1))))
+    assert two.alone == (14, 2) and math.isnan(two.mcnemar)
+    assert gain(runs([0.8]), runs([0.7])).alone is None
+
+
+def test_other_numbers_of_photos_pair_by_draw_alone():
+    marks = np.random.default_rng(0).random((4, 40)) < 0.8
+    fewer = marks[:, :30]
+    mixed = gain(photo_by_photo(marks), photo_by_photo(fewer))
+    assert mixed == gain(runs(marks.mean(1)), runs(fewer.mean(1)))
+
+
 def test_the_crossed_error_is_that_of_other_draws_and_other_photos():
     """Simulated: draws and photos both vary, and the error is how far their mean strays."""
     rng = np.random.default_rng(0)

@@ -19,8 +19,6 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
-from torchvision.io import ImageReadMode, decode_jpeg
-from torchvision.transforms.v2.functional import resize
 
 from ssgan_core.errors import InputError
 from ssgan_core.photos.files import PhotoCollection
@@ -152,6 +150,8 @@ def decode_photo(data: bytes, size: int) -> Tensor:
 
     Raises InputError as `decode_jpeg_rgb`.
     """
+    from torchvision.transforms.v2.functional import resize
+
     return resize(decode_jpeg_rgb(data), [size, size], antialias=True)
 
 
@@ -171,6 +171,9 @@ def stored_rgb(data: bytes) -> Tensor:
 
     Raises InputError, the end of a sentence, where libjpeg gives up.
     """
+    # Not for `ssgan_core.predict`, which asks about one photo: importing it takes two seconds.
+    from torchvision.io import ImageReadMode, decode_jpeg
+
     try:
         encoded = torch.frombuffer(bytearray(data), dtype=torch.uint8)
         return decode_jpeg(encoded, mode=ImageReadMode.RGB)

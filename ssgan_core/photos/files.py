@@ -7,7 +7,7 @@ import os
 import re
 import tarfile
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -103,12 +103,18 @@ class PhotoCollection:
 
 
 class _Found(NamedTuple):
-    """A JPEG file before anything is known about it: its path from the root, and its bytes."""
+    """A photo before anything is known about it: its path from the root, and where it lies."""
 
     name: str
     file: str
     offset: int
     size: int
+
+    def read(self) -> bytes:
+        """Its bytes."""
+        with open(self.file, "rb") as stream:
+            stream.seek(self.offset)
+            return stream.read(self.size)
 
 
 class _Named(NamedTuple):
@@ -273,10 +279,27 @@ def _is_litter(path: PurePosixPath) -> bool:
     return path.name == "Thumbs.db" or any(p.startswith(".") or p == "__MACOSX" for p in path.parts)
 
 
+def find_photos(
+    place: Path, endings: Sequence[str], unused: Counter[str]
+) -> Iterator[tuple[str, Callable[[], bytes]]]:
+    """The photos with these endings in a folder, as `scan` finds them, or in a tar file: the name
+    from there on and what reads the bytes. What else lies there is counted in `unused`."""
+    if place.is_dir():
+        found = _walk(place, PurePosixPath(), 0, unused, endings)
+    else:
+        found = _members(str(place), unused, endings)
+    for photo in found:
+        yield photo.name, photo.read
+
+
 def _walk(
-    folder: Path, inside: PurePosixPath, depth: int, unused: Counter[str]
+    folder: Path,
+    inside: PurePosixPath,
+    depth: int,
+    unused: Counter[str],
+    endings: Sequence[str] = EXTENSIONS,
 ) -> Iterator[_Found]:
-    """Every JPEG file and shard member below a folder; what else there is gets counted."""
+    """Every photo and shard member below a folder; what else there is gets counted."""
     with os.scandir(folder) as entries:
         for entry in sorted(entries, key=lambda entry: entry.name):
             path = inside / entry.name
@@ -284,20 +307,20 @@ def _walk(
                 continue
             if entry.is_dir():
                 if depth < DEPTH:
-                    yield from _walk(Path(entry.path), path, depth + 1, unused)
+                    yield from _walk(Path(entry.path), path, depth + 1, unused, endings)
                 else:
                     unused[TOO_DEEP] += 1
             elif not entry.is_file():
                 unused[BROKEN if entry.is_symlink() else "special file"] += 1
             elif depth == 0 and entry.name.lower().endswith(".tar"):
-                yield from _members(entry.path, unused)
-            elif _is_photo(path, unused):
+                yield from _members(entry.path, unused, endings)
+            elif _is_photo(path, unused, endings):
                 yield _Found(str(path), entry.path, 0, entry.stat().st_size)
 
 
-def _is_photo(path: PurePosixPath, unused: Counter[str]) -> bool:
+def _is_photo(path: PurePosixPath, unused: Counter[str], endings: Sequence[str]) -> bool:
     """Whether a file is taken for a photo by its name; another one is counted."""
-    if path.suffix.lower() not in EXTENSIONS:
+    if path.suffix.lower() not in endings:
         unused[path.suffix.lower() or "without an ending"] += 1
         return False
     try:
@@ -308,7 +331,9 @@ def _is_photo(path: PurePosixPath, unused: Counter[str]) -> bool:
     return True
 
 
-def _members(shard: str, unused: Counter[str]) -> Iterator[_Found]:
+def _members(
+    shard: str, unused: Counter[str], endings: Sequence[str] = EXTENSIONS
+) -> Iterator[_Found]:
     """The photos in a tar file, as if it were unpacked; a damaged one is refused whole."""
     try:
         with open(shard, "rb") as stream:
@@ -335,7 +360,7 @@ def _members(shard: str, unused: Counter[str]) -> Iterator[_Found]:
             member = by_name.get(os.path.normpath(os.path.join(start, member.linkname)))
         if member is None or not member.isreg():
             unused[BROKEN] += 1
-        elif _is_photo(path, unused):
+        elif _is_photo(path, unused, endings):
             yield _Found(str(path), shard, member.offset_data, member.size)
     if deep:
         unused[TOO_DEEP] += len(deep)

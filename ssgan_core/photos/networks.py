@@ -3,7 +3,6 @@
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
-from torchvision.models.resnet import BasicBlock
 
 from ssgan_core.errors import InputError
 
@@ -82,6 +81,29 @@ def _stage(inputs: int, outputs: int, stride: int) -> nn.Sequential:
     return nn.Sequential(
         BasicBlock(inputs, outputs, stride, shortcut), BasicBlock(outputs, outputs)
     )
+
+
+class BasicBlock(nn.Module):
+    """Residual block of two 3×3 convolutions (He et al. 2016, arXiv:1512.03385, figure 5, left).
+
+    Torchvision's, with its names; importing that takes longer than all else that predicting does.
+    """
+
+    def __init__(
+        self, inputs: int, outputs: int, stride: int = 1, downsample: nn.Module | None = None
+    ):
+        super().__init__()
+        self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(outputs)
+        self.relu = nn.ReLU(inplace=True)
+        self.conv2 = nn.Conv2d(outputs, outputs, 3, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(outputs)
+        self.downsample = downsample
+
+    def forward(self, images: Tensor) -> Tensor:
+        x = self.bn2(self.conv2(self.relu(self.bn1(self.conv1(images)))))
+        x += images if self.downsample is None else self.downsample(images)
+        return self.relu(x)
 
 
 class Generator(nn.Module):

@@ -64,15 +64,16 @@ def label_draws(
 def data_summary(draws: Sequence[PhotoSet]) -> dict[str, Any]:
     """What `metrics.json` tells of the photos, and of the labels of all draws a checksum.
 
-    Where a labeled set moved photos, the checksum is also that of what is held out.
+    A set of which several draws learn counts once, so that it is the same in one run and in
+    several. Where a labeled set moved photos, the checksum is also that of what is held out.
     """
     labels = [
-        sorted(zip(data.table["path"][rows], data.table["label"][rows], strict=True))
+        tuple(sorted(zip(data.table["path"][rows], data.table["label"][rows], strict=True)))
         for data in draws
         for split in ("labeled", *(HELD if data.moved else ()))
         for rows in [data.rows(split)]
     ]
-    text = json.dumps([draws[0].classes, labels], default=int)
+    text = json.dumps([draws[0].classes, list(dict.fromkeys(labels))], default=int)
     checksum = hashlib.sha256(text.encode()).hexdigest()
     return draws[0].summary | {"labels_checksum": checksum}
 

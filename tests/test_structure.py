@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / "ssgan_core"
-COMMANDS = {"train", "train_digits", "predict"}
+COMMANDS = {"train", "train_digits", "predict", "labels"}
 BELOW = {  # what a room may import, beside the ground floor and itself
     "plane": set(),
     "digits": set(),
     "pets": set(),
     "photos": {"pets"},
+    "labeling": {"photos", "pets"},
     "ssgan": {"photos", "pets"},
     "dcgan": {"ssgan", "photos", "pets"},
     "bench": {"plane", "digits", "pets", "photos", "ssgan", "dcgan"},

@@ -104,10 +104,12 @@ def choose(method: str, features: np.ndarray, count: int, seed: int = 0) -> Grou
     """Groups of rows by one of `METHODS`, on the features scaled to length 1.
 
     `random` reads no features: an array (N, 0) serves it. Raises InputError for a count below 1 or
-    above N, and for a row of features that is zero or not finite.
+    above N, a seed that is no 32-bit number, and a row of features that is zero or not finite.
     """
     if not 1 <= count <= len(features):
         raise InputError(f"count is {count}; 1 to {len(features)} photos can be chosen from these.")
+    if not 0 <= seed < 2**32:
+        raise InputError(f"seed is {seed}; 0 to {2**32 - 1} is accepted.")
     if method != "random":
         length = np.linalg.norm(features, axis=1)
         if not (useful := np.isfinite(length) & (length > 0)).all():

@@ -21,7 +21,7 @@ from ssgan_core.photos.splits import split_photos
 
 
 def choose_photos(given: argparse.Namespace) -> None:
-    """Choose photos of a folder and write the sheet on which they are labeled."""
+    """Choose which photos to label, knowing no class, and write a page to label them on."""
     if given.by != "random" and given.features is None:
         raise InputError(
             f"--by {given.by} needs --features FOLDER; make them once with "
@@ -46,7 +46,7 @@ def choose_photos(given: argparse.Namespace) -> None:
         rows, _, places = np.intersect1d(rows, known, assume_unique=True, return_indices=True)
         features = features[places]
     groups = [rows[group] for group in choose(given.by, features, given.count, given.seed)]
-    how = f"Chosen by {given.by}, seed {given.seed}, from {len(rows):,} photos in {given.photos}."
+    how = f"Method {given.by}, seed {given.seed}, from {len(rows):,} photos in {given.photos}."
     out = Path(given.out).expanduser()
     corrupt = write_sheet(out, photos, groups, classes or photos.classes, how, given.photos)
     for path, reason in corrupt:
@@ -55,33 +55,30 @@ def choose_photos(given: argparse.Namespace) -> None:
          f"in a browser, here or elsewhere")  # fmt: skip
 
 
+CHOOSE = {
+    "photos": {"metavar": "PHOTOS", "help": "folder of photos, in any layout that the book reads"},
+    "--count": {"type": int, "default": 100, "help": "photos to label (100)"},
+    "--by": {"choices": METHODS, "default": "typical", "help": "method (typical)"},
+    "--seed": {"type": int, "default": 0, "help": "seed of the choice (0)"},
+    "--features": {"metavar": "FOLDER", "help": "of ssgan_core.pretrain; random needs none"},
+    "--classes": {"metavar": "A,B", "help": "names to label with, where they are known already"},
+    "--out": {"required": True, "help": "HTML file to write"},
+}
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command: 0, or 2 for bad input."""
+    """The command: 0 done, 2 for bad input."""
 
     def call() -> None:
-        parser = argparse.ArgumentParser(
-            prog="python -m ssgan_core.labels", description=__doc__.partition("\n")[0]
-        )
+        parser = argparse.ArgumentParser(prog="python -m ssgan_core.labels", description=__doc__)
         commands = parser.add_subparsers(required=True, metavar="COMMAND")
-        add_choose(commands)
-        given = parser.parse_args(arguments)
-        given.call(given)
+        words = choose_photos.__doc__
+        choose_command = commands.add_parser("choose", help=words, description=words)
+        for name, option in CHOOSE.items():
+            choose_command.add_argument(name, **option)
+        choose_photos(parser.parse_args(arguments))
 
     return run_command(call)
-
-
-def add_choose(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """The subcommand `choose` and its options."""
-    words = "choose which photos to label, knowing no class, and write a page to label them on"
-    parser = commands.add_parser("choose", help=words, description=words.capitalize() + ".")
-    parser.add_argument("photos", help="folder of photos, in any layout that the book reads")
-    parser.add_argument("--count", type=int, default=100, help="photos to label (100)")
-    parser.add_argument("--by", choices=METHODS, default="typical", help="method (typical)")
-    parser.add_argument("--seed", type=int, default=0, help="seed of the choice (0)")
-    parser.add_argument("--features", help="folder of a ssgan_core.pretrain; random needs none")
-    parser.add_argument("--classes", help="names to label with, such as cat,dog, if known already")
-    parser.add_argument("--out", required=True, help="HTML file to write")
-    parser.set_defaults(call=choose_photos)
 
 
 if __name__ == "__main__":

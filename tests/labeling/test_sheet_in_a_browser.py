@@ -18,6 +18,7 @@ from ssgan_core.photos.splits import split_photos
 from ssgan_core.train import main as train
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+PATIENCE = 120_000  # milliseconds, on a busy machine
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 if not CHROMIUM:
     pytest.skip("no Chromium on this machine", allow_module_level=True)
@@ -29,7 +30,9 @@ TINY = shlex.split("--profile smoke --size 32 --width 8 --generator-width 16 --e
 def browser():
     with sync_api.sync_playwright() as playwright:
         options = ["--no-sandbox", "--disable-gpu"]
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=options)
+        browser = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=options, timeout=PATIENCE
+        )
         yield browser
         browser.close()
 
@@ -54,6 +57,7 @@ def opened(browser):
 
     def open_sheet(file, **options):
         context = browser.new_context(**options)
+        context.set_default_timeout(PATIENCE)
         contexts.append(context)
         page = context.new_page()
         page.on("pageerror", lambda error: complaints.append(str(error)))

@@ -3,8 +3,8 @@
 python -m ssgan_core.labels choose photos --count 100 --by typical --features run --out sheet.html
 """
 
-import argparse
 import sys
+from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from ssgan_core.photos.files import scan
 from ssgan_core.photos.splits import split_photos
 
 
-def choose_photos(given: argparse.Namespace) -> None:
+def choose_photos(given: Namespace) -> None:
     """Choose which photos to label, knowing no class, and write a page to label them on."""
     if given.by != "random" and given.features is None:
         raise InputError(
@@ -70,7 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """The command: 0 done, 2 for bad input."""
 
     def call() -> None:
-        parser = argparse.ArgumentParser(prog="python -m ssgan_core.labels", description=__doc__)
+        parser = ArgumentParser(prog="python -m ssgan_core.labels", description=__doc__)
         commands = parser.add_subparsers(required=True, metavar="COMMAND")
         words = choose_photos.__doc__
         choose_command = commands.add_parser("choose", help=words, description=words)

@@ -1,5 +1,6 @@
-"""Make, check and look at labeled sets: which few photographs come with a label, and which.
+"""Choose which photos to label; make, check and look at labeled sets.
 
+python -m ssgan_core.labels choose PATH --count 100 --by typical --features FOLDER --out sheet.html
 python -m ssgan_core.labels check my.csv --photos PATH
 """
 
@@ -13,9 +14,13 @@ import numpy as np
 from matplotlib.figure import Figure
 from torchvision.transforms.v2.functional import pad
 
-from ssgan_core.command_line import Subcommands, run_subcommand
+from ssgan_core.command_line import Subcommands, run_subcommand, tell
 from ssgan_core.errors import InputError
-from ssgan_core.paths import whole_file
+from ssgan_core.labeling.candidates import candidates, read_features
+from ssgan_core.labeling.choose import METHODS
+from ssgan_core.labeling.choose import choose as chosen_groups
+from ssgan_core.labeling.sheet import write_sheet
+from ssgan_core.paths import resolve_path, whole_file
 from ssgan_core.photos.decode import decode_photo, quiet
 from ssgan_core.photos.files import PhotoCollection, counted, scan
 from ssgan_core.photos.labels import LabeledSet, choose_labeled, draw_labeled, moved_in_words
@@ -26,6 +31,39 @@ from ssgan_core.plots import GAP, show_images, use_style
 
 SIDE, WORDS, EACH = 96, 30, 10  # pixels of a photo and of the words below; photos in a row
 LONGEST = 16  # letters of a line below a photo
+
+
+def choose(given: Namespace) -> None:
+    """Choose which photos to label, knowing no class, and write a page to label them on."""
+    if given.by != "random" and given.features is None:
+        raise InputError(
+            f"--by {given.by} needs --features FOLDER; make them once with "
+            f"python -m ssgan_core.pretrain --photos {given.photos} --out FOLDER, or choose by "
+            f"random."
+        )
+    classes = [name.strip() for name in given.classes.split(",")] if given.classes else []
+    if len({name.lower() for name in classes}) != len(classes) or "" in classes:
+        raise InputError(f"--classes is '{given.classes}'; different names are accepted: cat,dog.")
+    photos = split_photos(scan(resolve_path(given.photos)))
+    if photos.classes and classes and sorted(map(str.lower, classes)) != list(photos.classes):
+        raise InputError(
+            f"--classes is '{given.classes}', but the photos in {photos.root} are of "
+            f"{','.join(photos.classes)}; leave it out."
+        )
+    rows = candidates(photos)
+    features = np.empty((len(rows), 0), dtype=np.float32)
+    if given.by != "random":
+        known, features = read_features(resolve_path(given.features), photos)
+        rows, _, places = np.intersect1d(rows, known, assume_unique=True, return_indices=True)
+        features = features[places]
+    groups = [rows[group] for group in chosen_groups(given.by, features, given.count, given.seed)]
+    how = f"Method {given.by}, seed {given.seed}, from {len(rows):,} photos in {given.photos}."
+    out = Path(given.out).expanduser()
+    corrupt = write_sheet(out, photos, groups, classes or photos.classes, how, given.photos)
+    for path, reason in corrupt:
+        tell(f"skipped {path}: {reason}")
+    tell(f"{out}: {given.count} of {len(rows)} photos, {out.stat().st_size / 1e6:.1f} MB; open it "
+         f"in a browser, here or elsewhere")  # fmt: skip
 
 
 def draw(given: Namespace) -> None:
@@ -119,6 +157,15 @@ def in_words(counts: Mapping[str, int]) -> str:
 PHOTOS = {"metavar": "PHOTOS", "help": "folder of photos, in any layout that the book reads"}
 LABELS = {"metavar": "LABELS", "help": "labeled set, a CSV (path,label)"}
 COMMANDS: Subcommands = {
+    "choose": (choose, {
+        "photos": PHOTOS,
+        "--count": {"type": int, "default": 100, "help": "photos to label (100)"},
+        "--by": {"choices": METHODS, "default": "typical", "help": "method (typical)"},
+        "--seed": {"type": int, "default": 0, "help": "seed of the choice (0)"},
+        "--features": {"metavar": "FOLDER", "help": "of ssgan_core.pretrain; random needs none"},
+        "--classes": {"metavar": "A,B", "help": "names to label with, if known already"},
+        "--out": {"required": True, "help": "HTML file to write"},
+    }),
     "draw": (draw, {
         "photos": PHOTOS,
         "--count": {"type": int, "default": 100, "help": "photos to label (100)"},

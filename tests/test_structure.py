@@ -13,6 +13,7 @@ BELOW = {  # what a room may import, beside the ground floor and itself
     "digits": set(),
     "pets": set(),
     "photos": {"pets"},
+    "labeling": {"photos", "pets"},
     "ssgan": {"photos", "pets"},
     "dcgan": {"ssgan", "photos", "pets"},
     "bench": {"plane", "digits", "pets", "photos", "ssgan", "dcgan"},

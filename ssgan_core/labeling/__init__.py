@@ -1,0 +1,1 @@
+"""Which photographs to label, and a page to label them on."""

@@ -13,7 +13,7 @@ from ssgan_core.labeling.sheet import write_sheet
 from ssgan_core.labels import main
 from ssgan_core.pets.collection import draw_pets
 from ssgan_core.photos.files import scan
-from ssgan_core.photos.labels import read_labeled
+from ssgan_core.photos.labels_csv import read_labeled
 from ssgan_core.photos.splits import split_photos
 from ssgan_core.train import main as train
 

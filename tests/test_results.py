@@ -180,9 +180,11 @@ def test_a_write_cut_short_leaves_the_old_file(tmp_path, monkeypatch):
 def test_a_failed_write_leaves_the_old_file(tmp_path):
     path = tmp_path / "metrics.json"
     write_json(path, {"a": 1})
-    with pytest.raises(ValueError, match="JSON"):
-        write_json(path, {"a": float("nan")})
+    with pytest.raises(TypeError, match="JSON"):
+        write_json(path, {"a": object()})
     assert json.loads(path.read_text()) == {"a": 1}
+    write_json(path, {"a": [float("nan"), 2.0]})
+    assert json.loads(path.read_text()) == {"a": [None, 2.0]}
     assert [p.name for p in tmp_path.iterdir()] == ["metrics.json"]
 
 

@@ -59,7 +59,8 @@ def choose(given: Namespace) -> None:
     groups = [rows[group] for group in chosen_groups(given.by, features, given.count, given.seed)]
     how = f"Method {given.by}, seed {given.seed}, from {len(rows):,} photos in {given.photos}."
     out = Path(given.out).expanduser()
-    corrupt = write_sheet(out, photos, groups, classes or photos.classes, how, given.photos)
+    names = classes or photos.classes
+    corrupt = write_sheet(out, photos, groups, names, how, given.photos, given.split)
     for path, reason in corrupt:
         tell(f"skipped {path}: {reason}")
     tell(f"{out}: {given.count} of {len(rows)} photos, {out.stat().st_size / 1e6:.1f} MB; open it "
@@ -163,6 +164,8 @@ COMMANDS: Subcommands = {
         "--by": {"choices": METHODS, "default": "typical", "help": "method (typical)"},
         "--seed": {"type": int, "default": 0, "help": "seed of the choice (0)"},
         "--features": {"metavar": "FOLDER", "help": "of ssgan_core.pretrain; random needs none"},
+        "--split": {"choices": ["labeled", *HELD], "default": "labeled",
+                    "help": "what the labels are for: to learn from (labeled), or to measure by"},
         "--classes": {"metavar": "A,B", "help": "names to label with, if known already"},
         "--out": {"required": True, "help": "HTML file to write"},
     }),

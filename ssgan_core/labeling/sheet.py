@@ -46,12 +46,14 @@ def write_sheet(
     classes: Sequence[str],
     how: str,
     given: str,
+    split: str = "labeled",
 ) -> list[tuple[str, str]]:
     """Write the labeling sheet of groups of rows to one HTML file, whole or not at all.
 
     The first photo of a group is shown, the next two wait for it to be called unclear. `classes`
     are the names to label with, none where the person is to type them; no photo's class is in the
-    file but for what its name tells. `how` says in words how the photos were chosen, `given` is the
+    file but for what its name tells. `split`, the third column of what is exported, says what the
+    labels are for: `labeled` to learn from, `val` or `test` to measure by. `how` says in words how the photos were chosen, `given` is the
     photo folder as it stands in the command that is shown at the end.
 
     Returns the photos that could not be decoded, (path, reason): the next of their group stand in
@@ -68,6 +70,7 @@ def write_sheet(
         "classes": list(classes),
         "fixed": bool(photos.classes),
         "csv": csv,
+        "split": split,
         "command": f"papermill {CHAPTER} out.ipynb -p photos {shlex.quote(given)} "
         f"-p labeled_set {shlex.quote(csv)}",
         "photos": shown,

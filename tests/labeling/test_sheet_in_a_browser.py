@@ -243,7 +243,8 @@ def test_a_person_names_the_classes(opened, folder, tmp_path):
     table = photos.table.assign(path=[*odd, *photos.table["path"][2:]], label=-1)
     blank = replace(photos, table=table, classes=())
     file = tmp_path / "own.html"
-    write_sheet(file, blank, [np.array([row]) for row in range(4)], [], "by <b>hand</b>", "p")
+    slots = [np.array([row]) for row in range(4)]
+    write_sheet(file, blank, slots, [], "by <b>hand</b>", "p", split="test")
     page = opened(file)
     assert page.inner_text("#how") == "by <b>hand</b>"
     page.keyboard.type('chat, "noir"')
@@ -259,8 +260,8 @@ def test_a_person_names_the_classes(opened, folder, tmp_path):
     assert pressed(page, "Tab") == "Class 2 has photos: it needs a name."
     page.reload()
     assert page.locator("#names input").nth(0).input_value() == 'chat, "noir"'
-    rows = ['"a ""b"", c</script>.jpg","chat, ""noir"""', f"{odd[1]},chien <b>"]
-    assert exported(page, tmp_path).read_text() == "\n".join(["path,label", *rows, ""])
+    rows = ['"a ""b"", c</script>.jpg","chat, ""noir""",test', f"{odd[1]},chien <b>,test"]
+    assert exported(page, tmp_path).read_text() == "\n".join(["path,label,split", *rows, ""])
 
 
 def test_a_key_without_a_class_asks_for_its_name(opened, folder, tmp_path):

@@ -14,6 +14,7 @@ from scipy import stats
 from ssgan_core.errors import InputError
 
 ACCURACIES = {"test accuracy": "last", "linear probe": "probe"}
+OF_PHOTOS = ("correct", "tested", "test_photos")  # what tells of single test photos
 MATTERS = 1.0  # points; a smaller difference than that is none for whoever uses the classifier
 SENTENCES = {
     "adds": "The interval excludes zero.",
@@ -119,13 +120,14 @@ def gain(runs: pd.DataFrame, others: pd.DataFrame, column: str = "last") -> Gain
     """What runs gain over others of the same seeds in a column of shares of 1.
 
     Where both tell their `labeled_set`, that has to be the same too. Where the column is the test
-    accuracy and both tell photo by photo what they read right, of the same photos, the interval is
-    crossed: it covers other draws of labels and other test photos (`crossed_error`). Else it covers
-    other draws alone. InputError where the photos do not add up to the accuracy.
+    accuracy and both tell photo by photo what they read right, the test photos that all runs have
+    in common are compared, and the interval is crossed: it covers other draws of labels and other
+    test photos (`crossed_error`). Else it covers other draws alone. InputError where the photos do
+    not add up to the accuracy.
     """
     shared = [name for name in runs if name in others]
     by = [name for name in ("labeled_set", "seed") if name in shared]
-    names = [name for name in (column, "steps", "correct", "tested") if name in shared]
+    names = [name for name in (column, "steps", *OF_PHOTOS) if name in shared]
     pair = [rows.set_index(by)[names] for rows in (runs, others)]
     both = pd.concat(pair, axis=1, join="inner", keys=("mine", "other"))
     points = 100 * (both["mine"][column] - both["other"][column]).astype(float)
@@ -133,6 +135,7 @@ def gain(runs: pd.DataFrame, others: pd.DataFrame, column: str = "last") -> Gain
     steps = tuple(side["steps"].mean() if "steps" in names else np.nan for side in sides)
     photos, alone = _marks_of(sides) if column == "last" else None, None
     if photos:
+        points = pd.Series(100 * (photos[0].mean(1) - photos[1].mean(1)))
         alone = tuple(int((one > two).sum()) for one, two in (photos, photos[::-1]))
     if len(both) < 2:
         return Gain(points.mean(), np.nan, np.nan, tuple(points), steps, alone)
@@ -159,24 +162,33 @@ def marks(right: Iterable[bool]) -> str:
 
 
 def _marks_of(sides: Sequence[pd.DataFrame]) -> list[np.ndarray] | None:
-    """The `marks` of both sides' runs as numbers, (draws, images) each; None where one tells none,
-    or they are of other images: of more, or `tested` names others.
+    """The `marks` of both sides' runs as numbers, (draws, images) each, on the images that all runs
+    have in common; None where one tells none, or where they are of other images: `tested` differs,
+    or their number, and not all name their `test_photos`.
 
     InputError where they do not add up to the accuracy.
     """
     if any("correct" not in side or side.empty or side.isna().any(axis=None) for side in sides):
         return None
-    images = pd.concat(sides).drop(columns=["last", "steps"], errors="ignore")
-    if images.assign(correct=images["correct"].str.len()).nunique().gt(1).any():
+    runs = pd.concat(sides).reindex(columns=["last", *OF_PHOTOS], fill_value="")
+    names = runs["test_photos"].str.split()
+    if (names.str.len() == runs["correct"].str.len()).all():
+        common = sorted(set.intersection(*map(set, names)))
+    elif runs["tested"].nunique() == runs["correct"].str.len().nunique() == 1:
+        common = list(range(len(runs["correct"].iloc[0])))
+        names = pd.Series([common] * len(runs), runs.index)
+    else:
         return None
-    photos = [np.array([list(map(int, text)) for text in side["correct"]]) for side in sides]
-    for side, read in zip(sides, photos, strict=True):
-        if not np.allclose(read.mean(1), side["last"].astype(float)):
+    read = np.empty((len(runs), len(common)), dtype=int)
+    for row, (name, marked) in enumerate(zip(names, runs["correct"], strict=True)):
+        if not np.isclose(marked.count("1") / len(marked), runs["last"].iloc[row]):
             raise InputError(
-                f"of the photos in `correct` {read.mean(1)} are right, but `last` is "
-                f"{side['last'].to_numpy()}: these are not the same runs"
+                f"of the photos in `correct` {marked.count('1') / len(marked)} are right, but "
+                f"`last` is {runs['last'].iloc[row]}: these are not the same run"
             )
-    return photos
+        known = dict(zip(name, marked, strict=True))
+        read[row] = [int(known[one]) for one in common]
+    return list(np.split(read, 2)) if common else None
 
 
 def crossed_error(values: np.ndarray) -> tuple[float, float]:

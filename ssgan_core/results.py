@@ -279,6 +279,7 @@ def read_record(
         own = "labels_checksum" if metrics["data"].get("moved") else "checksum"
         origin["labeled_set"] = labeled_set(metrics)
         origin["tested"] = str(metrics["data"].get(own))
+        origin["test_photos"] = str(metrics["data"].get("test_photos", ""))
         told = {
             name: columns
             for name, columns in metrics["values"].items()
@@ -312,7 +313,7 @@ def read_recorded(folder: Path, then: Then = lambda metrics: "") -> pd.DataFrame
     Columns are the settings (`seed` that of this repetition, `labeled_set` in words that tell
     labels apart), `method`, its values (`last`, `best`, `minutes` of training, …), where it comes
     from: `data`, `device`, `git`, `finished`, and a `remark` that somebody has added to the file;
-    `tested` is the same where the test photos are.
+    `tested` is the same where the test photos are, `test_photos` names them where that is known.
     No such folder, or an empty one, gives an empty frame. A training of which `then` says what has
     changed since is another method, whose name tells it: `ssgan (small_first 0.85)`. Raises
     InputError for a file that tells no test accuracy.

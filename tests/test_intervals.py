@@ -169,3 +169,16 @@ def test_photos_that_do_not_add_up_to_the_accuracy_are_refused():
     other = photo_by_photo(marks)
     with pytest.raises(InputError, match="correct"):
         gain(other.assign(last=0.9), other)
+
+
+def test_runs_that_tested_other_photos_are_compared_on_those_in_common():
+    """Whatever the order in which each names them; with none in common, by draws alone."""
+    names = ["a b c d", "d b c e"]
+    mine = pd.DataFrame({"seed": [0, 1], "last": [0.75, 0.75], "correct": ["1101", "1110"]})
+    other = pd.DataFrame({"seed": [0, 1], "last": [0.25, 0.5], "correct": ["0010", "0011"]})
+    mine, other = (runs.assign(test_photos=names[i]) for i, runs in enumerate((mine, other)))
+    found = gain(mine, other)  # on b, c, d: 1 0 1 and 1 1 0 against 0 1 0 and 0 1 0
+    assert found.each == pytest.approx((100 / 3, 100 / 3))
+    assert found.alone == (3, 1)
+    apart = gain(mine, other.assign(test_photos="e f g h"))
+    assert apart.each == pytest.approx((50, 25)) and apart.alone is None

@@ -66,6 +66,8 @@ def data_summary(draws: Sequence[PhotoSet]) -> dict[str, Any]:
 
     A set of which several draws learn counts once, so that it is the same in one run and in
     several. Where a labeled set moved photos, the checksum is also that of what is held out.
+    `test_photos` names the test photos by the beginnings of their digests, in the order in which
+    `correct` tells of them.
     """
     labels = [
         tuple(sorted(zip(data.table["path"][rows], data.table["label"][rows], strict=True)))
@@ -75,7 +77,8 @@ def data_summary(draws: Sequence[PhotoSet]) -> dict[str, Any]:
     ]
     text = json.dumps([draws[0].classes, list(dict.fromkeys(labels))], default=int)
     checksum = hashlib.sha256(text.encode()).hexdigest()
-    return draws[0].summary | {"labels_checksum": checksum}
+    names = " ".join(draws[0].table["digest"].iloc[draws[0].rows("test")].str[:8])
+    return draws[0].summary | {"labels_checksum": checksum, "test_photos": names}
 
 
 def run_draws(

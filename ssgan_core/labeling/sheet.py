@@ -52,9 +52,9 @@ def write_sheet(
 
     The first photo of a group is shown, the next two wait for it to be called unclear. `classes`
     are the names to label with, none where the person is to type them; no photo's class is in the
-    file but for what its name tells. `split`, the third column of what is exported, says what the
-    labels are for: `labeled` to learn from, `val` or `test` to measure by. `how` says in words how the photos were chosen, `given` is the
-    photo folder as it stands in the command that is shown at the end.
+    file but for what its name tells. `how` says in words how the photos were chosen, `given` is the
+    photo folder as it stands in the command that is shown at the end. `split`, the third column of
+    what is exported, says what the labels are for: to learn from (`labeled`), or to measure by.
 
     Returns the photos that could not be decoded, (path, reason): the next of their group stand in
     for them. Raises InputError where a group has no other, and where the file cannot be written.

@@ -41,7 +41,12 @@ def commands(
             options |= experiment.get("of", {}).get(value, {})
         if "data" in experiment:
             options[experiment["data"]] = os.path.relpath(data, root)
-        folder = root / "book/recorded" / name / "-".join(Path(str(v)).stem for v in values)
+        folder = (
+            root
+            / "book/recorded"
+            / name
+            / "-".join(Path(str(v)).name.removesuffix(".csv") for v in values)
+        )
         words = [word for key, value in options.items() for word in (f"--{key}", str(value))]
         module = [sys.executable, "-m", experiment["command"]]
         out = folder.relative_to(root).as_posix()

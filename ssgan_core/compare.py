@@ -18,7 +18,7 @@ import pandas as pd
 from ssgan_core.command_line import run_command
 from ssgan_core.errors import InputError, apart
 from ssgan_core.intervals import gains, interval_table
-from ssgan_core.paths import project_root, resolve_path, whole_file
+from ssgan_core.paths import output_path, project_root, resolve_path, whole_file
 from ssgan_core.results import labeled_set, read_record
 from ssgan_core.ssgan.study import settings_then
 
@@ -193,10 +193,10 @@ def compare(places: Sequence[str], out: str | None = None, csv: str | None = Non
         _tell(runs)
         if csv:
             columns = [name for name in COLUMNS if name in runs]
-            with whole_file(resolve_path(csv)) as partial:
+            with whole_file(output_path(csv)) as partial:
                 runs[columns].to_csv(partial, index=False)
         if out:
-            _draw(runs, resolve_path(out))
+            _draw(runs, output_path(out))
     elif out or csv:
         raise InputError(f"no record there tells a test accuracy; {out or csv} is not written")
     for metrics in records.values():

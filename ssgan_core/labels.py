@@ -20,7 +20,7 @@ from ssgan_core.labeling.candidates import candidates, read_features
 from ssgan_core.labeling.choose import METHODS
 from ssgan_core.labeling.choose import choose as chosen_groups
 from ssgan_core.labeling.sheet import write_sheet
-from ssgan_core.paths import resolve_path, whole_file
+from ssgan_core.paths import output_path, resolve_path, whole_file
 from ssgan_core.photos.decode import decode_photo, quiet
 from ssgan_core.photos.files import PhotoCollection, counted, scan
 from ssgan_core.photos.labels import LabeledSet, choose_labeled, draw_labeled, moved_in_words
@@ -58,7 +58,7 @@ def choose(given: Namespace) -> None:
         features = features[places]
     groups = [rows[group] for group in chosen_groups(given.by, features, given.count, given.seed)]
     how = f"Method {given.by}, seed {given.seed}, from {len(rows):,} photos in {given.photos}."
-    out = Path(given.out).expanduser()
+    out = output_path(given.out)
     names = classes or photos.classes
     corrupt = write_sheet(out, photos, groups, names, how, given.photos, given.split)
     for path, reason in corrupt:
@@ -124,7 +124,7 @@ def show(given: Namespace) -> None:
     photos = split_photos(scan(given.photos))
     use_style()
     sheet = contact_sheet(photos, read_labeled(given.labels, photos))
-    with whole_file(Path(given.out)) as partial:
+    with whole_file(output_path(given.out)) as partial:
         sheet.savefig(partial, format="png")
     print(given.out)
 

@@ -19,20 +19,28 @@ def project_root() -> Path:
 
 
 def resolve_path(path: str | os.PathLike) -> Path:
-    """Absolute form of a path given by a person; raises InputError for none, and for `~nobody`.
+    """Absolute form of a path given by a person, to read; InputError as `output_path` raises.
 
     A relative path is looked up from the current folder, then from the project's root, so that
     the same parameter works in JupyterLab (which starts in `notebooks/`) and in papermill.
     """
+    here = output_path(path)
+    if here.exists() or Path(path).expanduser().is_absolute():
+        return here
+    return (project_root() / path).resolve()
+
+
+def output_path(path: str | os.PathLike) -> Path:
+    """Absolute form of a path given by a person, to write: a relative one begins where they are.
+
+    Raises InputError for none, and for `~nobody`.
+    """
     if not str(path).strip():
         raise InputError("a path is empty; give a file or a folder")
     try:
-        path = Path(path).expanduser()
+        return Path(path).expanduser().resolve()
     except RuntimeError as error:
         raise InputError(f"{path} starts with a user that this machine does not know") from error
-    if path.is_absolute() or os.path.exists(path):
-        return path.resolve()
-    return (project_root() / path).resolve()
 
 
 @contextlib.contextmanager

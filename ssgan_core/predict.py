@@ -21,7 +21,7 @@ from torch.nn.functional import interpolate
 from ssgan_core.checkpoint import load_checkpoint, save_checkpoint
 from ssgan_core.command_line import run_command, tell
 from ssgan_core.errors import InputError, explain
-from ssgan_core.paths import resolve_path, whole_file
+from ssgan_core.paths import output_path, whole_file
 from ssgan_core.photos.decode import MAX_PIXELS, read_header, to_range, upright
 from ssgan_core.photos.files import EXTENSIONS, LAYOUTS, counted, find_photos
 from ssgan_core.photos.networks import ResNet18
@@ -192,7 +192,7 @@ def predict(model: Model, places: Sequence[str], table: str | None = None) -> in
             tell(f"{path}: {label} {chance:.1%}")
     if table:
         with (
-            whole_file(resolve_path(table)) as partial,
+            whole_file(output_path(table)) as partial,
             partial.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file,
         ):
             header = ["path", "label", *model.classes]

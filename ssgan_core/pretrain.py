@@ -6,13 +6,13 @@ python -m ssgan_core.train --features features --photos PATH --labeled-set my.cs
 
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import ClassVar, Literal
 
 from pydantic import Field
 
 from ssgan_core.command_line import parse, run_command, tell
 from ssgan_core.device import keep_freed_memory, processes, rank
+from ssgan_core.paths import output_path
 from ssgan_core.photos.networks import LADDERS
 from ssgan_core.photos.photoset import ImageSettings, PhotoSet, load_photos
 from ssgan_core.results import Run, claim, write_json
@@ -51,7 +51,7 @@ class PretrainSettings(ImageSettings):
 
 def learn(settings: PretrainSettings) -> Pretrained | None:
     """Run a training, or go on with one, and write its folder; None where that is done already."""
-    recipe, folder = FEATURES[settings.recipe], Path(settings.out).expanduser().resolve()
+    recipe, folder = FEATURES[settings.recipe], output_path(settings.out)
     report = tell if rank() == 0 else lambda line: None
     _claimed = None if (folder / "metrics.json").exists() else claim(folder)
     photos = load_photos(settings, report)

@@ -23,7 +23,7 @@ from dask.distributed import Client, LocalCluster, as_completed
 from ssgan_core.command_line import run_command, tell
 from ssgan_core.compare import compare
 from ssgan_core.errors import InputError
-from ssgan_core.paths import project_root, resolve_path
+from ssgan_core.paths import output_path, project_root, resolve_path
 from ssgan_core.settings import Settings
 
 WAIT = 10  # seconds for a scheduler to answer
@@ -119,7 +119,7 @@ def tasks_of(out: Path, swept: Mapping[str, Sequence[str]], common: Sequence[str
     found: dict[Path, Task] = {}
     for values in product(*swept.values()):
         given = dict(zip(swept, values, strict=True))
-        folder = out / "-".join(Path(value).stem for value in values)
+        folder = out / "-".join(Path(value).name.removesuffix(".csv") for value in values)
         if folder in found:
             raise InputError(f"two runs would be {folder.name}; give labeled sets other names")
         chapter = given.pop("chapter", None)
@@ -167,7 +167,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         given, common = parser.parse_known_args(arguments)
         if given.jobs < 1:
             raise InputError(f"--jobs is {given.jobs}; accepted: 1 and more")
-        out = resolve_path(given.out)
+        out = output_path(given.out)
         swept = {name: values for name in SWEPT if (values := getattr(given, name))}
         if sets := swept.get("labeled_set"):
             swept["labeled_set"] = [str(resolve_path(name)) for name in sets]

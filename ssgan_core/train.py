@@ -8,7 +8,6 @@ import shutil
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import ClassVar, Literal
 
 from pydantic import Field
@@ -18,6 +17,7 @@ from ssgan_core.command_line import parse, run_command, tell
 from ssgan_core.device import keep_freed_memory, processes, rank, world
 from ssgan_core.errors import InputError
 from ssgan_core.intervals import format_ci, marks
+from ssgan_core.paths import output_path, resolve_path
 from ssgan_core.photos.networks import LADDERS
 from ssgan_core.photos.photoset import load_photos
 from ssgan_core.predict import save_model
@@ -86,7 +86,7 @@ class TrainSettings(PhotoSettings):
 
 def train(settings: TrainSettings) -> Fit | None:
     """Run a training, or go on with one, and write its folder; None where that is done already."""
-    recipe, folder = settings.chosen, Path(settings.out).expanduser().resolve()
+    recipe, folder = settings.chosen, output_path(settings.out)
     report = tell if rank() == 0 else lambda line: None
     # Before minutes of decoding; `Run.open` takes it over.
     _claimed = None if (folder / "metrics.json").exists() else claim(folder)
@@ -94,7 +94,7 @@ def train(settings: TrainSettings) -> Fit | None:
     (data,) = label_draws(settings, photos, report, measured=False)
     summary, features = data_summary([data]), None
     if settings.features:
-        features = load_weights(Path(settings.features).expanduser())
+        features = load_weights(resolve_path(settings.features))
         summary["features"] = checksum(features["conv1.weight"])
     run = Run.open("train", settings, summary, folder=folder)
     if run.recorded:

@@ -6,7 +6,6 @@ python -m ssgan_core.train_digits --method vat --labels 20 --out my-run
 
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Literal
 
 import torch
@@ -16,6 +15,7 @@ from ssgan_core.command_line import parse, run_command, tell
 from ssgan_core.digits.images import draw_labeled, load_digits
 from ssgan_core.digits.step import METHODS, Recipe
 from ssgan_core.digits.training import DigitsTraining, train
+from ssgan_core.paths import output_path
 from ssgan_core.results import Run, write_json
 from ssgan_core.settings import Folder
 
@@ -35,7 +35,7 @@ class TrainDigitsSettings(DigitsTraining):
 def train_digits(settings: TrainDigitsSettings) -> None:
     """Run the trainings, or go on with them, and write their folder, unless that is done."""
     digits = load_digits(settings.mnist)
-    folder = Path(settings.out).expanduser().resolve()
+    folder = output_path(settings.out)
     data = {"name": digits.name, "checksum": digits.checksum}
     run = Run.open("train_digits", settings, data, folder=folder)
     if run.recorded:

@@ -210,9 +210,10 @@ def test_no_band_is_said_and_a_training_is_no_chapter(book, tmp_path, capsys):
     assert out.count("against the book") == 1
 
 
-def test_a_figure_and_a_table_are_written(four, tmp_path, capsys):
+def test_a_figure_and_a_table_are_written_where_the_person_is(four, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     figure, table = tmp_path / "c.svg", tmp_path / "runs.csv"
-    assert main([str(four), "--out", str(figure), "--csv", str(table)]) == 0
+    assert main([str(four), "--out", "c.svg", "--csv", "runs.csv"]) == 0
     assert "<svg" in figure.read_text() and "100 random labels" in figure.read_text()
     rows = pd.read_csv(table)
     assert len(rows) == 8 and rows.group.nunique() == 4

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from ssgan_core.paths import beside, whole_file
+from ssgan_core.errors import InputError
+from ssgan_core.paths import beside, output_path, project_root, resolve_path, whole_file
 
 
 def ended() -> int:
@@ -58,3 +59,14 @@ def test_a_folder_that_is_not_there_is_said(tmp_path):
     ):
         Path(partial).write_text("")
     assert error.value.filename == str(tmp_path / "none" / "a.json")
+
+
+def test_what_is_written_begins_in_the_current_folder(tmp_path, monkeypatch):
+    """What is read may lie in the project's root, as a notebook's folder is another."""
+    monkeypatch.chdir(tmp_path)
+    assert output_path("runs/a") == tmp_path / "runs/a"
+    assert resolve_path("runs/a") == project_root() / "runs/a"
+    (tmp_path / "runs").mkdir()
+    assert resolve_path("runs") == tmp_path / "runs"
+    with pytest.raises(InputError, match="a path is empty"):
+        output_path(" ")

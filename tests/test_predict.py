@@ -104,7 +104,10 @@ def test_a_claim_of_too_many_pixels_is_refused_before_they_are_decoded():
         decode_picture(bytes(data), 32)
 
 
-def test_a_table_holds_every_probability_of_files_folders_and_tars(model, tmp_path, capsys):
+def test_a_table_holds_every_probability_of_files_folders_and_tars(
+    model, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
     folder, shard = tmp_path / "pets", tmp_path / "more.tar"
     for name in ("cat/1.png", "dogs/2.jpg", "loose.jpg"):
         path = folder / name
@@ -115,7 +118,7 @@ def test_a_table_holds_every_probability_of_files_folders_and_tars(model, tmp_pa
         tar.add(folder / "loose.jpg", "cat.4.jpg")
     table = tmp_path / "answers.csv"
     one = folder / "loose.jpg"
-    assert main([model, str(folder), str(shard), str(one), "--csv", str(table)]) == 0
+    assert main([model, str(folder), str(shard), str(one), "--csv", "answers.csv"]) == 0
     rows = pd.read_csv(table)
     assert list(rows.columns) == ["path", "label", "cat", "dog"]
     named = ["pets/cat/1.png", "pets/dogs/2.jpg", "pets/loose.jpg", "more.tar/cat.4.jpg"]
@@ -127,7 +130,7 @@ def test_a_table_holds_every_probability_of_files_folders_and_tars(model, tmp_pa
     assert saved.predict(one.read_bytes()) == pytest.approx(rows[["cat", "dog"]].iloc[-1].tolist())
     right = (rows.label[[0, 1, 3, 4]] == ["cat", "dog", "dog", "cat"]).mean()
     assert capsys.readouterr().out.splitlines() == [
-        f"{table}: 6 photos",
+        "answers.csv: 6 photos",
         f"accuracy {right:.1%} of the 4 photos whose name or folder tells the class",
     ]
 

@@ -86,7 +86,10 @@ def test_a_killed_workers_run_is_made_by_another_and_a_failure_keeps_none(
     assert "second/run.log" in capsys.readouterr().out
 
 
-def test_a_sweep_end_to_end_makes_what_is_missing_and_compares_all(pets, tmp_path, capsys):
+def test_a_sweep_end_to_end_makes_what_is_missing_and_compares_all(
+    pets, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
     photos = split_photos(scan(pets))
     sets = []
     for seed in (0, 1):
@@ -95,7 +98,7 @@ def test_a_sweep_end_to_end_makes_what_is_missing_and_compares_all(pets, tmp_pat
     (tmp_path / "broken.csv").write_text("path,label\nnone.jpg,cat\n")
     out = tmp_path / "runs"
     tiny = f"--profile smoke --size 32 --width 8 --steps 2 --recipe supervised --photos {pets}"
-    options = [str(out), *tiny.split(), "--jobs", "2", "--labeled-set", *sets]
+    options = ["runs", *tiny.split(), "--jobs", "2", "--labeled-set", *sets]
     assert main([*options, str(tmp_path / "broken.csv")]) == 1
     said = capsys.readouterr()
     assert "3 runs" in said.out and "supervised-broken: status 2" in said.err

@@ -60,8 +60,10 @@ def spread_labels(learner: Learner, model: nn.Module, data: PhotoSet) -> float:
     The graph joins each labeled, test and (of the first 10,000) unlabeled image with its ten
     nearest (Zhou et al. 2004, as scikit-learn has it). Classes are then weighed so that each has
     the share of the images that it has of the labels (class mass normalization; Zhu et al. 2003,
-    section 4). No class of an unlabeled image is looked at.
+    section 4). No class of an unlabeled image is looked at. NaN without test photos.
     """
+    if not len(data.rows("test")):
+        return float("nan")
     parts = [data.rows("labeled"), data.rows("test"), data.rows("unlabeled")[:SPREAD_OVER]]
     rows, truth = np.concatenate(parts), data.labels("test")
     features = all_outputs(learner, model, data, rows)[1].numpy()

@@ -222,14 +222,15 @@ CONTROLS = {
     f"article-{part}": replace(ARTICLE, name=f"article-{part}", about=about, **changes)
     for part, (about, changes) in BESIDE.items()
 }
-# How much of the generator: the weight of its terms, times how often it is looked at. `ssgan` is
-# 0.2 in every fourth step, `ssgan-minus-pauses` 0.2 in every step.
+# How much of the generator: its terms' weight in percent, and in every which step. `ssgan` has 20
+# in every fourth, `ssgan-minus-pauses` 20 in every one.
 DOSES = {
-    f"ssgan-dose-{weight:g}-{every}": replace(
-        SSGAN, name=f"ssgan-dose-{weight:g}-{every}", unlabeled_weight=weight, gan_every=every,
-        about=f"`ssgan` with the GAN's terms weighing {weight:g}, one step in {every}",
+    f"ssgan-dose-{percent}-{every}": replace(
+        SSGAN, name=f"ssgan-dose-{percent}-{every}", unlabeled_weight=percent / 100,
+        gan_every=every,
+        about=f"`ssgan` with the GAN's terms weighing {percent / 100:g}, one step in {every}",
     )
-    for weight, every in ((0.05, 4), (1.0, 4), (0.05, 1), (1.0, 1))
+    for percent, every in ((5, 4), (100, 4), (5, 1), (100, 1))
 }  # fmt: skip
 ADDED = {
     "aligned": ("pseudo-labels whose classes come as often as the labels'", {"aligned": True}),

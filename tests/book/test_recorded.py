@@ -1,6 +1,7 @@
 """Recorded runs: made one after another by a command, read back as tables."""
 
 import json
+import math
 import os
 import signal
 import subprocess
@@ -289,7 +290,8 @@ def test_every_experiment_is_a_command_that_is_accepted(name, tmp_path, monkeypa
         "ssgan_core.pretrain": features_module.main,
     }
     lines = record.commands(record.ROOT, name, str(tmp_path))
-    assert len(lines) > 1
+    each = record.experiments(record.ROOT)[name]["each"].values()
+    assert len(lines) == math.prod(map(len, each)) > 1
     for folder, (_, _, module, *options) in lines.items():
         assert modules[module](options) == 0
         assert record.ROOT / seen[-1].out == folder

@@ -17,8 +17,8 @@ from sklearn.preprocessing import normalize
 
 from ssgan_core.errors import InputError
 
-NEIGHBOURS, MOST_CLUSTERS, SMALLEST = 20, 500, 5  # as TypiClust's authors set them
-SIGMA = 1.0  # MaxHerding's kernel width, as its authors set it
+NEIGHBOURS, MOST_CLUSTERS, SMALLEST = 20, 500, 5  # of TypiClust, as public code has them
+SIGMA = 1.0  # MaxHerding's kernel width, as public code has it
 CHUNK = 1024  # columns of the kernel matrix held at once: 100 MB for 24,000 photos
 
 Groups = list[np.ndarray]
@@ -58,7 +58,7 @@ def typical(features: np.ndarray, count: int, seed: int) -> Groups:
 def herding(features: np.ndarray, count: int, seed: int) -> Groups:
     """Rows that greedily maximise the mean over all rows x of max k(x, chosen), their coverage.
 
-    k(x, y) = exp(-|x - y|² / sigma²), sigma 1 on features of length 1, its authors' choice. Where
+    k(x, y) = exp(-|x - y|² / sigma²), with sigma 1 on features of length 1. Where
     features lie far closer than that, the kernel is linear in the squared distance and this is
     greedy k-medoids. Nothing is random. A group holds the rows that its first covers best.
     MaxHerding (Bae et al. 2024, arXiv:2407.12212), algorithm 1.

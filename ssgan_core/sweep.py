@@ -53,11 +53,7 @@ def work(task: Task) -> None:
         os.environ.pop(variable, None)
     task.folder.mkdir(parents=True, exist_ok=True)
     log, status = task.folder / "run.log", 0
-    with (
-        log.open("a", encoding="utf-8") as file,
-        contextlib.redirect_stdout(file),
-        contextlib.redirect_stderr(file),
-    ):
+    with said_to(log):
         sys.argv = list(task.command)
         try:
             runpy.run_module(task.command[0], run_name="__main__", alter_sys=True)
@@ -69,6 +65,24 @@ def work(task: Task) -> None:
         raise RuntimeError(f"status {status}: {last.strip()}")
     if task.partial:
         task.partial.replace(task.made)
+
+
+@contextlib.contextmanager
+def said_to(log: Path) -> Iterator[None]:
+    """Inside, what this process and those that it starts say goes to a file."""
+    with log.open("ab") as file:
+        kept = {number: os.dup(number) for number in (1, 2)}
+        sys.stdout.reconfigure(line_buffering=True)
+        try:
+            for number in kept:
+                os.dup2(file.fileno(), number)
+            yield
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            for number, before in kept.items():
+                os.dup2(before, number)
+                os.close(before)
 
 
 def sweep(tasks: Sequence[Task], client: Client) -> dict[Path, str]:

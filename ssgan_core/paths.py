@@ -25,7 +25,7 @@ def resolve_path(path: str | os.PathLike) -> Path:
     the same parameter works in JupyterLab (which starts in `notebooks/`) and in papermill.
     """
     here = output_path(path)
-    if here.exists() or Path(path).expanduser().is_absolute():
+    if os.path.exists(here) or Path(path).expanduser().is_absolute():
         return here
     return (project_root() / path).resolve()
 

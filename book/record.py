@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from book.common import DATA_VARIABLES, BuildError
+from ssgan_core.paths import run_name
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -41,12 +42,7 @@ def commands(
             options |= experiment.get("of", {}).get(value, {})
         if "data" in experiment:
             options[experiment["data"]] = os.path.relpath(data, root)
-        folder = (
-            root
-            / "book/recorded"
-            / name
-            / "-".join(Path(str(v)).name.removesuffix(".csv") for v in values)
-        )
+        folder = root / "book/recorded" / name / run_name(values)
         words = [word for key, value in options.items() for word in (f"--{key}", str(value))]
         module = [sys.executable, "-m", experiment["command"]]
         out = folder.relative_to(root).as_posix()

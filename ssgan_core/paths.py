@@ -4,7 +4,7 @@ import contextlib
 import os
 import platform
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -41,6 +41,11 @@ def output_path(path: str | os.PathLike) -> Path:
         return Path(path).expanduser().resolve()
     except RuntimeError as error:
         raise InputError(f"{path} starts with a user that this machine does not know") from error
+
+
+def run_name(values: Iterable[object]) -> str:
+    """Name of the folder of one run of many: in what it differs, a labeled set by its file name."""
+    return "-".join(Path(str(value)).name.removesuffix(".csv") for value in values)
 
 
 @contextlib.contextmanager

@@ -1,6 +1,6 @@
 """Learn features from photographs without a label, once for a folder; labeled sets begin there.
 
-python -m ssgan_core.pretrain --photos PATH --size 64 --max-minutes 60 --out features
+python -m ssgan_core.pretrain --photos PATH --size 64 --steps 8000 --out features
 python -m ssgan_core.train --features features --photos PATH --labeled-set my.csv --out my-run
 """
 
@@ -10,8 +10,8 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from ssgan_core.command_line import parse, run_command, tell
-from ssgan_core.device import keep_freed_memory, processes, rank
+from ssgan_core.command_line import tell
+from ssgan_core.device import rank
 from ssgan_core.paths import output_path
 from ssgan_core.photos.networks import LADDERS
 from ssgan_core.photos.photoset import ImageSettings, PhotoSet, load_photos
@@ -26,6 +26,7 @@ from ssgan_core.ssgan.pretrain import (
 )
 from ssgan_core.ssgan.recipes import FEATURES
 from ssgan_core.ssgan.settings import SSGANSettings
+from ssgan_core.train import run_training
 
 SHARED = ("size", "width", "generator_width", "pets", "evaluations", "steps")
 
@@ -108,14 +109,7 @@ def judged(done: Pretrained, photos: PhotoSet, settings: PretrainSettings) -> di
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command; `run_command` says what it returns."""
-
-    def call() -> None:
-        settings = parse(PretrainSettings, arguments, "ssgan_core.pretrain")
-        keep_freed_memory()
-        with processes():
-            learn(settings)
-
-    return run_command(call)
+    return run_training(PretrainSettings, lambda s: learn(s), arguments, "ssgan_core.pretrain")
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ from dask.distributed import Client, LocalCluster, as_completed
 from ssgan_core.command_line import run_command, tell
 from ssgan_core.compare import compare
 from ssgan_core.errors import InputError
-from ssgan_core.paths import output_path, project_root, resolve_path
+from ssgan_core.paths import output_path, project_root, resolve_path, run_name
 from ssgan_core.settings import Settings
 
 WAIT = 10  # seconds for a scheduler to answer
@@ -133,7 +133,7 @@ def tasks_of(out: Path, swept: Mapping[str, Sequence[str]], common: Sequence[str
     found: dict[Path, Task] = {}
     for values in product(*swept.values()):
         given = dict(zip(swept, values, strict=True))
-        folder = out / "-".join(Path(value).name.removesuffix(".csv") for value in values)
+        folder = out / run_name(values)
         if folder in found:
             raise InputError(f"two runs would be {folder.name}; give labeled sets other names")
         chapter = given.pop("chapter", None)

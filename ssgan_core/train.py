@@ -6,7 +6,7 @@ torchrun --nproc_per_node=4 -m ssgan_core.train --recipe ssgan --photos PATH --o
 
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import ClassVar, Literal
 
@@ -22,7 +22,7 @@ from ssgan_core.photos.networks import LADDERS
 from ssgan_core.photos.photoset import load_photos
 from ssgan_core.predict import save_model
 from ssgan_core.results import Run, claim, write_json
-from ssgan_core.settings import Folder
+from ssgan_core.settings import Folder, Settings
 from ssgan_core.ssgan.analysis import by_weights_and_statistics, linear_probe, spread_labels
 from ssgan_core.ssgan.evaluate import accuracy
 from ssgan_core.ssgan.fit import SAMPLE_FILE, Fit, fit
@@ -143,16 +143,29 @@ def train(settings: TrainSettings) -> Fit | None:
     return done
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """The command; `run_command` says what it returns."""
+def run_training(
+    kind: type[Settings],
+    work: Callable[[Settings], object],
+    arguments: Sequence[str] | None,
+    program: str,
+) -> int:
+    """The exit status of a command that trains, alone or under torchrun, with settings of a kind.
+
+    `run_command` says which.
+    """
 
     def call() -> None:
-        settings = parse(TrainSettings, arguments, "ssgan_core.train")
+        settings = parse(kind, arguments, program)
         keep_freed_memory()
         with processes():
-            train(settings)
+            work(settings)
 
     return run_command(call)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command; `run_command` says what it returns."""
+    return run_training(TrainSettings, lambda s: train(s), arguments, "ssgan_core.train")
 
 
 if __name__ == "__main__":

@@ -50,8 +50,13 @@ def linear_probe(
     rows, test = np.concatenate([data.rows("labeled"), chosen]), data.rows("test")
     classes = data.table["label"].to_numpy()
     seen, unseen = (all_outputs(learner, model, data, part)[1].numpy() for part in (rows, test))
+    return probed((seen, classes[rows]), (unseen, classes[test]))
+
+
+def probed(seen: tuple[np.ndarray, np.ndarray], unseen: tuple[np.ndarray, np.ndarray]) -> float:
+    """Accuracy on `unseen` features (N, F) and classes (N,) of a logistic regression on `seen`."""
     probe = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=1000))
-    return float(probe.fit(seen, classes[rows]).score(unseen, classes[test]))
+    return float(probe.fit(*seen).score(*unseen))
 
 
 def spread_labels(learner: Learner, model: nn.Module, data: PhotoSet) -> float:

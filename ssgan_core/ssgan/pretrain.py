@@ -9,9 +9,7 @@ import numpy as np
 import pandas as pd
 import torch
 from sklearn.cluster import KMeans
-from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import normalized_mutual_info_score
-from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 
@@ -25,6 +23,7 @@ from ssgan_core.photos.labels import draw_labeled
 from ssgan_core.photos.loader import Schedule
 from ssgan_core.photos.photoset import PhotoSet
 from ssgan_core.photos.splits import HELD
+from ssgan_core.ssgan.analysis import probed
 from ssgan_core.ssgan.evaluate import all_outputs, evaluation_model
 from ssgan_core.ssgan.recipes import Recipe
 from ssgan_core.ssgan.step import make_learner, schedule, ssgan_step
@@ -122,13 +121,9 @@ def few_label_probes(
     The draws are those of trainings with the same seeds, so that both can be compared in pairs.
     """
     classes, test = photos.table["label"].to_numpy(), photos.rows("test")
-    found = []
-    for seed in seeds:
-        rows = draw_labeled(photos, labels, seed).rows
-        probe = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=1000))
-        probe.fit(features[rows], classes[rows])
-        found.append(float(probe.score(features[test], classes[test])))
-    return found
+    drawn = [draw_labeled(photos, labels, seed).rows for seed in seeds]
+    unseen = features[test], classes[test]
+    return [probed((features[rows], classes[rows]), unseen) for rows in drawn]
 
 
 def clustered(features: np.ndarray, photos: PhotoSet, seed: int = 0) -> float:

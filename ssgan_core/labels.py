@@ -16,12 +16,13 @@ from torchvision.transforms.v2.functional import pad
 
 from ssgan_core.command_line import Subcommands, run_subcommand, tell
 from ssgan_core.errors import InputError
-from ssgan_core.labeling.candidates import candidates, read_features
+from ssgan_core.labeling.candidates import candidates
 from ssgan_core.labeling.choose import METHODS
 from ssgan_core.labeling.choose import choose as chosen_groups
 from ssgan_core.labeling.sheet import write_sheet
 from ssgan_core.paths import output_path, resolve_path, whole_file
 from ssgan_core.photos.decode import decode_photo, quiet
+from ssgan_core.photos.features import read_features
 from ssgan_core.photos.files import PhotoCollection, counted, scan
 from ssgan_core.photos.labels import LabeledSet, choose_labeled, draw_labeled, moved_in_words
 from ssgan_core.photos.labels_csv import check_labeled, class_counts, lacking, read_labeled

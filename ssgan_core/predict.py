@@ -144,15 +144,12 @@ def photos_at(place: str) -> Iterator[tuple[str, Callable[[], bytes]]]:
 
 
 def told_class(path: str, classes: Sequence[str]) -> str | None:
-    """The class that a photo's folder or name tells in a layout that `photos.files` reads.
-
-    Its word has to be there: `IMG_1.jpg` is named as Oxford's cats are.
-    """
+    """The class that a photo's folder or name tells in a layout that `photos.files` reads."""
     *_, folder, file = ("", *PurePosixPath(Path(path).absolute()).with_suffix(".jpg").parts)
     for name in (f"{folder}/{file}", file):
         for parse in LAYOUTS.values():
             named = parse(name)
-            if named and named.label in classes and named.label in name.lower():
+            if named and named.label in classes:
                 return named.label
     return None
 

@@ -1,18 +1,11 @@
-"""Which photos may be chosen for labeling, and what is known of them without labels."""
+"""Which photos may be chosen for labeling."""
 
 from __future__ import annotations
 
-import zipfile
-from dataclasses import replace
-from pathlib import Path
-
 import numpy as np
 
-from ssgan_core.errors import InputError, explain
 from ssgan_core.photos.files import PhotoCollection
 from ssgan_core.photos.splits import HELD
-
-FILE = "features.npz"
 
 
 def candidates(photos: PhotoCollection) -> np.ndarray:
@@ -25,40 +18,3 @@ def candidates(photos: PhotoCollection) -> np.ndarray:
     held_out = table["split"].isin(HELD)
     tested = table["digest"].isin(table["digest"][held_out])
     return np.flatnonzero(~tested & ~table["digest"].duplicated())
-
-
-def read_features(folder: str | Path, photos: PhotoCollection) -> tuple[np.ndarray, np.ndarray]:
-    """Rows (n,) int64 of `photos` and their features (n, F) float32, from `features.npz`.
-
-    The file holds `paths` (n,), `features` (n, F) and `checksum`, that of the collection or of the
-    photos in it that could be decoded. Raises InputError where it is missing, no such file, or made
-    from other photos.
-    """
-    file = Path(folder) / FILE
-    try:
-        with np.load(file, allow_pickle=False) as saved:
-            paths, features = saved["paths"], saved["features"]
-            checksum = str(saved["checksum"])
-    except OSError as error:
-        raise InputError(f"The features {file} cannot be read: {explain(error)}.") from error
-    except (KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise InputError(
-            f"{file} does not hold paths, features and checksum, as ssgan_core.pretrain writes "
-            f"them ({error})."
-        ) from error
-    if features.ndim != 2 or paths.shape != features.shape[:1]:
-        raise InputError(
-            f"{file} holds features {features.shape} for paths {paths.shape}; (N, F) for (N,) are "
-            f"accepted."
-        )
-    table = photos.table
-    rows = np.flatnonzero(table["path"].isin(paths))
-    used = replace(photos, table=table.iloc[rows])
-    if len(rows) != len(paths) or checksum not in (photos.checksum, used.checksum):
-        raise InputError(
-            f"{file} holds features of other photos than those in {photos.root}: {len(rows)} of "
-            f"its {len(paths)} names are there, and names or bytes differ; make them anew with "
-            f"python -m ssgan_core.pretrain."
-        )
-    order = np.argsort(paths)  # the table is sorted by path
-    return rows, np.asarray(features[order], dtype=np.float32)

@@ -17,7 +17,7 @@ from ssgan_core import loop
 from ssgan_core.checkpoint import load_checkpoint, save_checkpoint
 from ssgan_core.device import Hardware, captured, share
 from ssgan_core.errors import InputError
-from ssgan_core.paths import whole_file
+from ssgan_core.photos.features import write_features
 from ssgan_core.photos.files import UNKNOWN
 from ssgan_core.photos.labels import draw_labeled
 from ssgan_core.photos.loader import Schedule
@@ -29,7 +29,7 @@ from ssgan_core.ssgan.recipes import Recipe
 from ssgan_core.ssgan.step import make_learner, schedule, ssgan_step
 
 KIND = "ssgan_core features, version 1"
-FEATURES, WEIGHTS = "features.npz", "model.pt"
+WEIGHTS = "model.pt"
 
 
 @dataclass
@@ -95,9 +95,7 @@ def pretrain(
 
 def save_features(folder: Path, done: Pretrained, photos: PhotoSet) -> None:
     """Write what labeled sets are chosen by, features.npz, and begin at, model.pt."""
-    with whole_file(folder / FEATURES) as partial, partial.open("wb") as file:
-        paths = photos.table["path"].to_numpy(str)
-        np.savez(file, paths=paths, features=done.features, checksum=photos.checksum)
+    write_features(folder, photos, done.features)
     weights = {name: value.cpu() for name, value in done.model.state_dict().items()}
     save_checkpoint(folder / WEIGHTS, {"kind": KIND, "weights": weights})
 

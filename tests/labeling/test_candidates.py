@@ -7,7 +7,8 @@ import pytest
 from photo_tables import collection, pets
 
 from ssgan_core.errors import InputError
-from ssgan_core.labeling.candidates import candidates, read_features
+from ssgan_core.labeling.candidates import candidates
+from ssgan_core.photos.features import read_features
 from ssgan_core.photos.splits import split_photos
 
 

@@ -11,14 +11,12 @@ from photo_tables import dark_and_bright
 from ssgan_core.checkpoint import save_checkpoint
 from ssgan_core.errors import InputError
 from ssgan_core.pets.collection import draw_pets
+from ssgan_core.photos.features import FILE
 from ssgan_core.photos.files import scan
 from ssgan_core.photos.photoset import PhotoSet, decode_all
 from ssgan_core.photos.splits import split_photos
 from ssgan_core.pretrain import main as learn
 from ssgan_core.ssgan.fit import fit
-from ssgan_core.ssgan.pretrain import (
-    FEATURES as FILE,
-)
 from ssgan_core.ssgan.pretrain import (
     clustered,
     few_label_probes,

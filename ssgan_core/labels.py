@@ -16,9 +16,8 @@ from torchvision.transforms.v2.functional import pad
 
 from ssgan_core.command_line import Subcommands, run_subcommand, tell
 from ssgan_core.errors import InputError
-from ssgan_core.labeling.candidates import candidates
+from ssgan_core.labeling.candidates import choose_photos
 from ssgan_core.labeling.choose import METHODS
-from ssgan_core.labeling.choose import choose as chosen_groups
 from ssgan_core.labeling.sheet import write_sheet
 from ssgan_core.paths import output_path, resolve_path, whole_file
 from ssgan_core.photos.decode import decode_photo, quiet
@@ -51,20 +50,18 @@ def choose(given: Namespace) -> None:
             f"--classes is '{given.classes}', but the photos in {photos.root} are of "
             f"{','.join(photos.classes)}; leave it out."
         )
-    rows = candidates(photos)
-    features = np.empty((len(rows), 0), dtype=np.float32)
+    features = None
     if given.by != "random":
-        known, features = read_features(resolve_path(given.features), photos)
-        rows, _, places = np.intersect1d(rows, known, assume_unique=True, return_indices=True)
-        features = features[places]
-    groups = [rows[group] for group in chosen_groups(given.by, features, given.count, given.seed)]
-    how = f"Method {given.by}, seed {given.seed}, from {len(rows):,} photos in {given.photos}."
+        features = read_features(resolve_path(given.features), photos)
+    groups = choose_photos(photos, given.by, given.count, given.seed, features)
+    total = sum(map(len, groups))
+    how = f"Method {given.by}, seed {given.seed}, from {total:,} photos in {given.photos}."
     out = output_path(given.out)
     names = classes or photos.classes
     corrupt = write_sheet(out, photos, groups, names, how, given.photos, given.split)
     for path, reason in corrupt:
         tell(f"skipped {path}: {reason}")
-    tell(f"{out}: {given.count} of {len(rows)} photos, {out.stat().st_size / 1e6:.1f} MB; open it "
+    tell(f"{out}: {given.count} of {total} photos, {out.stat().st_size / 1e6:.1f} MB; open it "
          f"in a browser, here or elsewhere")  # fmt: skip
 
 

@@ -48,6 +48,7 @@ COMMANDS = (
     "ssgan_core.pretrain",
     "ssgan_core.compare",
     "ssgan_core.labels",
+    "ssgan_core.probe",
     "ssgan_core.sweep",
     "ssgan_core.bench.__main__",
     "book.record",

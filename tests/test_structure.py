@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / "ssgan_core"
-COMMANDS = {"train", "train_digits", "pretrain", "predict", "compare", "labels", "sweep"}
+COMMANDS = {
+    "train", "train_digits", "pretrain", "predict", "compare", "labels", "probe", "sweep",
+}  # fmt: skip
 BELOW = {  # what a room may import, beside the ground floor and itself
     "plane": set(),
     "digits": set(),

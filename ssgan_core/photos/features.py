@@ -1,4 +1,4 @@
-"""Features of photographs that were learned without labels: a file of them, written and read."""
+"""Features of photographs: a file of them, written and read; what a few labels make of them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from ssgan_core.errors import InputError, explain
 from ssgan_core.paths import whole_file
@@ -57,3 +60,13 @@ def read_features(folder: str | Path, photos: PhotoCollection) -> tuple[np.ndarr
         )
     order = np.argsort(paths)  # the table is sorted by path
     return rows, np.asarray(features[order], dtype=np.float32)
+
+
+def probe(seen: tuple[np.ndarray, np.ndarray], unseen: np.ndarray) -> np.ndarray:
+    """Classes (M,) that a logistic regression on features (N, F) and their classes (N,) gives to
+    the features (M, F) of others; the only class, where all N are of one."""
+    features, classes = seen
+    if len(np.unique(classes)) < 2:
+        return np.full(len(unseen), classes[0])
+    probe = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=1000))
+    return probe.fit(features, classes).predict(unseen)

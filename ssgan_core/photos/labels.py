@@ -153,10 +153,11 @@ def _draw(photos: PhotoCollection, rows: np.ndarray, n: int, seed: int, source: 
         # Not the hash of the splits: the photos next to the validation ones are not special.
         ordered = sorted(pool, key=lambda row: seeded_hash(f"labeled/{seed}", paths[row]))
         chosen.extend(ordered[:share])
-    return _labeled_set(photos, chosen, source)
+    return known_set(photos, chosen, source)
 
 
-def _labeled_set(photos: PhotoCollection, rows: Sequence[int], source: str) -> LabeledSet:
+def known_set(photos: PhotoCollection, rows: Sequence[int], source: str) -> LabeledSet:
+    """The labeled set of these rows, each with its class, which has to be known."""
     rows = np.sort(np.asarray(rows, dtype=np.int64))
     labels = photos.table["label"].to_numpy()[rows].astype(np.int64)
     paths = tuple(photos.table["path"].iloc[rows])

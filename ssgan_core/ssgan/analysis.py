@@ -9,8 +9,6 @@ import numpy as np
 import pandas as pd
 import torch
 from sklearn.calibration import calibration_curve
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.semi_supervised import LabelSpreading
 from torch import Tensor, nn
@@ -19,6 +17,7 @@ from torch.optim.swa_utils import update_bn
 from ssgan_core import losses
 from ssgan_core.device import own_random_numbers
 from ssgan_core.photos.augment import augment
+from ssgan_core.photos.features import probe
 from ssgan_core.photos.files import UNKNOWN
 from ssgan_core.photos.photoset import PhotoSet
 from ssgan_core.ssgan.evaluate import (
@@ -50,13 +49,7 @@ def linear_probe(
     rows, test = np.concatenate([data.rows("labeled"), chosen]), data.rows("test")
     classes = data.table["label"].to_numpy()
     seen, unseen = (all_outputs(learner, model, data, part)[1].numpy() for part in (rows, test))
-    return probed((seen, classes[rows]), (unseen, classes[test]))
-
-
-def probed(seen: tuple[np.ndarray, np.ndarray], unseen: tuple[np.ndarray, np.ndarray]) -> float:
-    """Accuracy on `unseen` features (N, F) and classes (N,) of a logistic regression on `seen`."""
-    probe = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=1000))
-    return float(probe.fit(*seen).score(*unseen))
+    return float((probe((seen, classes[rows]), unseen) == classes[test]).mean())
 
 
 def spread_labels(learner: Learner, model: nn.Module, data: PhotoSet) -> float:

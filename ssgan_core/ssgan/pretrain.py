@@ -17,13 +17,12 @@ from ssgan_core import loop
 from ssgan_core.checkpoint import load_checkpoint, save_checkpoint
 from ssgan_core.device import Hardware, captured, share
 from ssgan_core.errors import InputError
-from ssgan_core.photos.features import write_features
+from ssgan_core.photos.features import probe, write_features
 from ssgan_core.photos.files import UNKNOWN
 from ssgan_core.photos.labels import draw_labeled
 from ssgan_core.photos.loader import Schedule
 from ssgan_core.photos.photoset import PhotoSet
 from ssgan_core.photos.splits import HELD
-from ssgan_core.ssgan.analysis import probed
 from ssgan_core.ssgan.evaluate import all_outputs, evaluation_model
 from ssgan_core.ssgan.recipes import Recipe
 from ssgan_core.ssgan.step import make_learner, schedule, ssgan_step
@@ -120,8 +119,8 @@ def few_label_probes(
     """
     classes, test = photos.table["label"].to_numpy(), photos.rows("test")
     drawn = [draw_labeled(photos, labels, seed).rows for seed in seeds]
-    unseen = features[test], classes[test]
-    return [probed((features[rows], classes[rows]), unseen) for rows in drawn]
+    answers = [probe((features[rows], classes[rows]), features[test]) for rows in drawn]
+    return [float((answer == classes[test]).mean()) for answer in answers]
 
 
 def clustered(features: np.ndarray, photos: PhotoSet, seed: int = 0) -> float:

@@ -37,6 +37,17 @@ def wilson_ci(correct: int, total: int) -> tuple[float, float]:
     return float(interval.low), float(interval.high)
 
 
+def spread_ratio(values: Sequence[float], others: Sequence[float]) -> tuple[float, float, float]:
+    """Standard deviation of independent values over that of others, and its 95 % interval.
+
+    The interval is that of the F distribution, for values that are normally distributed.
+    """
+    ratio = np.std(values, ddof=1) / np.std(others, ddof=1)
+    freedom = len(values) - 1, len(others) - 1
+    low, high = (ratio / np.sqrt(stats.f.ppf(level, *freedom)) for level in (0.975, 0.025))
+    return float(ratio), float(low), float(high)
+
+
 def format_ci(values: Sequence[float]) -> str:
     """Percent with its interval, `71.3 ± 2.4 %`, or `98.2 % (95.5 to 100)` where that would leave
     0 to 100; a single run is printed without one, and what a run lacks as `not measured`."""

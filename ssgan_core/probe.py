@@ -16,13 +16,13 @@ from pydantic import Field
 
 from ssgan_core.checkpoint import checksum
 from ssgan_core.command_line import parse, run_command, tell
-from ssgan_core.errors import InputError
-from ssgan_core.intervals import format_ci, marks
-from ssgan_core.labeling.candidates import choose_photos
+from ssgan_core.intervals import format_ci
+from ssgan_core.labeling.candidates import chosen
 from ssgan_core.labeling.choose import METHODS
+from ssgan_core.labeling.study import probe_sets
 from ssgan_core.paths import output_path, resolve_path
-from ssgan_core.photos.features import probe, read_features
-from ssgan_core.photos.files import UNKNOWN, scan
+from ssgan_core.photos.features import read_features
+from ssgan_core.photos.files import scan
 from ssgan_core.photos.splits import split_photos
 from ssgan_core.results import Run
 from ssgan_core.settings import Folder, Settings
@@ -42,27 +42,16 @@ class ProbeSettings(Settings):
 def probe_choices(settings: ProbeSettings) -> None:
     """Choose and probe, and write `metrics.json`, unless that is done."""
     photos = split_photos(scan(resolve_path(settings.photos)))
-    known, features = read_features(resolve_path(settings.features), photos)
-    classes, test = photos.table["label"].to_numpy(), np.intersect1d(photos.rows("test"), known)
-    if not len(test) or (unknown := int((classes == UNKNOWN).sum())):
-        found = f"{unknown} photos of unknown class" if len(test) else "no photo to test on"
-        raise InputError(f"{photos.root} has {found}; photos whose classes are all known serve")
+    known = read_features(resolve_path(settings.features), photos)
     data = {"name": "photographs", "checksum": photos.checksum}
-    data |= {"features": checksum(torch.from_numpy(features))}
+    data |= {"features": checksum(torch.from_numpy(known[1]))}
     run = Run.open("probe", settings, data, folder=output_path(settings.out))
     if run.recorded:
         tell(run.recorded)
         return
-    values = {"last": [], "correct": [], "of_first_class": []}
-    for seed in range(settings.seed, settings.seed + settings.draws):
-        groups = choose_photos(photos, settings.by, settings.labels, seed, (known, features))
-        rows = np.array([group[0] for group in groups])
-        seen = features[np.searchsorted(known, rows)], classes[rows]
-        right = probe(seen, features[np.searchsorted(known, test)]) == classes[test]
-        found = right.mean(), marks(right), (classes[rows] == 0).mean()
-        for column, value in zip(values.values(), found, strict=True):
-            column.append(value)
-        tell(f"{settings.by}, seed {seed}: test accuracy {right.mean():.1%}")
+    seeds = range(settings.seed, settings.seed + settings.draws)
+    sets = (chosen(photos, settings.by, settings.labels, seed, known) for seed in seeds)
+    values = probe_sets(photos, known, sets)
     run.finish({settings.by: values})
     mean, spread = format_ci(values["last"]), 100 * np.std(values["last"], ddof=1)
     tell(f"{settings.by}, {settings.labels} labels: {mean}, standard deviation {spread:.1f}")

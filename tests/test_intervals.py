@@ -8,7 +8,15 @@ import pytest
 from scipy import stats
 
 from ssgan_core.errors import InputError
-from ssgan_core.intervals import crossed_error, format_ci, gain, gains_table, mean_ci, wilson_ci
+from ssgan_core.intervals import (
+    crossed_error,
+    format_ci,
+    gain,
+    gains_table,
+    mean_ci,
+    spread_ratio,
+    wilson_ci,
+)
 
 
 def runs(accuracies, **options):
@@ -42,6 +50,16 @@ def test_no_interval_is_told_beyond_all_and_nothing():
 def test_wilson_interval_stays_inside_zero_and_one():
     low, high = wilson_ci(10, 10)
     assert 0.6 < low < 0.8 and high == 1.0
+
+
+def test_the_interval_of_a_ratio_of_spreads_covers_it():
+    """19 times of 20 the interval holds the true ratio, here 1/2 (binomial bounds of 400)."""
+    random, covered = np.random.default_rng(0), 0
+    for _ in range(400):
+        ratio, low, high = spread_ratio(random.normal(0, 1, 8), random.normal(5, 2, 30))
+        assert low < ratio < high
+        covered += low < 0.5 < high
+    assert 366 <= covered <= 392
 
 
 def test_a_paired_gain_is_told_with_its_interval_and_what_it_allows_to_say():

@@ -60,9 +60,10 @@ def test_bad_input_is_one_line(pets, features, tmp_path, capsys):
     for number, photo in enumerate(sorted(pets.rglob("*.jpg"))[:30]):
         (tmp_path / "mixed" / f"{number}.jpg").write_bytes(photo.read_bytes())
     write_features(tmp_path, split_photos(scan(tmp_path / "mixed")), np.ones((30, 2), np.float32))
+    mixed = ["--photos", str(tmp_path / "mixed"), "--features", str(tmp_path)]
     there = ["--photos", str(pets), "--features", str(features)]
     for options, message in (
-        (["--photos", str(tmp_path / "mixed"), "--features", str(tmp_path)], "has 30 photos of unknown class and 0 to test on"),
+        (mixed, "30 photos of unknown class and 0 to test on"),
         ([*there, "--labels", "5000"], "count is 5000; 1 to 96 photos"),
         (["--photos", str(pets), "--features", str(tmp_path)], "features of other photos"),
         ([*there, "--draws", "1"], "'draws' is 1"),

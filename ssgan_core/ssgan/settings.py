@@ -7,6 +7,7 @@ from pydantic import Field
 
 from ssgan_core.photos.networks import LADDERS
 from ssgan_core.photos.photoset import ImageSettings
+from ssgan_core.settings import Folder
 from ssgan_core.ssgan.recipes import Recipe, find_recipe
 
 COMMON = {  # what both chapters do in a profile
@@ -100,3 +101,23 @@ class SSGANSettings(GANSettings):
         "ssgan-contrast-minus-gan", "ssgan-contrast", "feature-matching", "complement",
         "explicit-class",
     )  # fmt: skip
+
+
+class ChoiceSettings(PhotoSettings):
+    """Parameters of the comparison of labeled sets."""
+
+    PROFILES: ClassVar = {
+        "smoke": COMMON["smoke"] | {"sets": 3, "steps": 4, "tuning_steps": 4},
+        "quick": COMMON["quick"]
+        | {"evaluations": 2, "sets": 20, "steps": 300, "tuning_steps": 200},
+        "full": COMMON["full"] | {"draws": 5, "sets": 20, "steps": 15000, "tuning_steps": 1500},
+    }
+    size: Literal[tuple(LADDERS)] = Field(None, description="side of an image in pixels")
+    features: Folder | None = Field(
+        None, description="folder of ssgan_core.pretrain; None: features are learned here"
+    )
+    recipe: str = Field("supervised-augmented", description="what is trained with each set")
+    sets: int = Field(None, ge=2, le=1000, description="sets of each method that are probed")
+    draws: int = Field(None, ge=2, le=100, description="sets of each method that are trained with")
+    steps: int = Field(None, ge=1, description="steps in which features are learned")
+    tuning_steps: int = Field(None, ge=1, description="steps of each training with a set")

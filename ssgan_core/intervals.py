@@ -157,6 +157,20 @@ def gain(runs: pd.DataFrame, others: pd.DataFrame, column: str = "last") -> Gain
     return Gain(points.mean(skipna=False), *halves, tuple(points), steps, alone)
 
 
+def gap(values: Sequence[float], others: Sequence[float]) -> Gain:
+    """What values, shares of 1, have over others on average where there is nothing to pair.
+
+    Intervals by Welch (1947), which lets the two spread differently; `each` holds the values less
+    the mean of the others.
+    """
+    each = 100 * (np.asarray(values, dtype=float) - np.mean(others))
+    if min(len(values), len(others)) < 2:
+        return Gain(each.mean(), np.nan, np.nan, tuple(each), (np.nan, np.nan))
+    found = stats.ttest_ind(values, others, equal_var=False)
+    halves = (50 * np.diff(found.confidence_interval(level)).item() for level in (0.95, 0.9))
+    return Gain(each.mean(), *halves, tuple(each), (np.nan, np.nan))
+
+
 def gains(
     runs: pd.DataFrame, pairs: Mapping[str, tuple[str, str]], column: str = "last"
 ) -> dict[str, Gain]:

@@ -10,7 +10,6 @@ import sys
 from collections.abc import Sequence
 from typing import Literal
 
-import numpy as np
 import torch
 from pydantic import Field
 
@@ -35,7 +34,7 @@ class ProbeSettings(Settings):
     features: str = Field(description="folder of ssgan_core.pretrain, made from these photos")
     by: Literal[tuple(METHODS)] = Field("random", description="method of ssgan_core.labels choose")
     labels: int = Field(100, ge=2, description="photos to choose")
-    draws: int = Field(10, ge=2, le=1000, description="choices, with the seeds that follow")
+    draws: int = Field(10, ge=1, le=1000, description="choices, with the seeds that follow")
     out: Folder = Field("runs/probe", description="folder for metrics.json")
 
 
@@ -53,8 +52,7 @@ def probe_choices(settings: ProbeSettings) -> None:
     sets = (chosen(photos, settings.by, settings.labels, seed, known) for seed in seeds)
     values = probe_sets(photos, known, sets)
     run.finish({settings.by: values})
-    mean, spread = format_ci(values["last"]), 100 * np.std(values["last"], ddof=1)
-    tell(f"{settings.by}, {settings.labels} labels: {mean}, standard deviation {spread:.1f}")
+    tell(f"{settings.by}, {settings.labels} labels: {format_ci(values['last'])}")
     tell(f"{run.folder}/metrics.json")
 
 

@@ -13,6 +13,7 @@ from ssgan_core.intervals import (
     format_ci,
     gain,
     gains_table,
+    gap,
     mean_ci,
     spread_ratio,
     wilson_ci,
@@ -200,3 +201,15 @@ def test_runs_that_tested_other_photos_are_compared_on_those_in_common():
     assert found.alone == (3, 1)
     apart = gain(mine, other.assign(test_photos="e f g h"))
     assert apart.each == pytest.approx((50, 25)) and apart.alone is None
+
+
+def test_a_gap_between_runs_that_are_no_pairs_is_welchs():
+    """By hand: means 0.75 and 0.6, variances 0.005 and 0.01 of 2 and 3 runs."""
+    found = gap([0.7, 0.8], [0.5, 0.6, 0.7])
+    errors = 0.005 / 2, 0.01 / 3
+    freedom = sum(errors) ** 2 / (errors[0] ** 2 / 1 + errors[1] ** 2 / 2)
+    assert found.mean == pytest.approx(15)
+    assert found.half == pytest.approx(100 * stats.t.ppf(0.975, freedom) * sum(errors) ** 0.5)
+    assert found.half_90 == pytest.approx(100 * stats.t.ppf(0.95, freedom) * sum(errors) ** 0.5)
+    assert found.verdict == "open" and found.each == pytest.approx((10, 20))
+    assert str(gap([0.7], [0.5, 0.6])) == "+15.0 points"

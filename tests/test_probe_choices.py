@@ -66,7 +66,7 @@ def test_bad_input_is_one_line(pets, features, tmp_path, capsys):
         (mixed, "30 photos of unknown class and 0 to test on"),
         ([*there, "--labels", "5000"], "count is 5000; 1 to 96 photos"),
         (["--photos", str(pets), "--features", str(tmp_path)], "features of other photos"),
-        ([*there, "--draws", "1"], "'draws' is 1"),
+        ([*there, "--draws", "0"], "'draws' is 0"),
         (["--photos", str(pets)], "features"),
     ):
         assert main([*options, "--out", str(tmp_path / "out")]) == 2

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import numpy as np
+import pandas as pd
 
 from ssgan_core.errors import InputError
-from ssgan_core.intervals import marks
+from ssgan_core.intervals import format_ci, gap, marks, spread_ratio
 from ssgan_core.photos.features import probe
 from ssgan_core.photos.files import UNKNOWN, PhotoCollection
 
@@ -37,3 +38,35 @@ def probe_sets(
         values["correct"].append(marks(right))
         values["of_first_class"].append(float((classes[labeled] == 0).mean()))
     return values
+
+
+def against_random(runs: pd.DataFrame) -> pd.DataFrame:
+    """What each method's sets give, and how mean and spread differ from those of random sets.
+
+    `runs` has a row a set: `labels`, how many, `method` and `last`, the test accuracy. A row a
+    number of labels and method, in the order of the runs; differences need two sets of each.
+    """
+    rows = []
+    for (labels, method), own in runs.groupby(["labels", "method"], sort=False):
+        row = {"labels": labels, "method": method, "test accuracy": format_ci(own["last"])}
+        spread = f"{100 * own['last'].std():.1f}" if len(own) > 1 else "–"
+        row |= {"standard deviation": spread, "sets": len(own)}
+        others = runs["last"][(runs["labels"] == labels) & (runs["method"] == "random")]
+        if method != "random" and len(others) > 1:
+            row["mean against random"] = str(gap(own["last"], others))
+            if len(own) > 1 and others.std() > 0:
+                told = "{:.2f} ({:.2f} to {:.2f})".format(*spread_ratio(own["last"], others))
+                row["spread against random"] = told
+        rows.append(row)
+    return pd.DataFrame(rows).fillna("–").set_index(["labels", "method"])
+
+
+def worth_in_labels(runs: pd.DataFrame, accuracy: float) -> float:
+    """How many random labels give this accuracy on average; infinite beyond what was tried.
+
+    Between two numbers of labels the mean accuracy is taken to grow with their logarithm.
+    """
+    means = runs[runs["method"] == "random"].groupby("labels")["last"].mean().cummax()
+    if accuracy > means.iloc[-1]:
+        return np.inf
+    return float(np.exp(np.interp(accuracy, means, np.log(means.index))))

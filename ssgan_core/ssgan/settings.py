@@ -107,11 +107,14 @@ class ChoiceSettings(PhotoSettings):
     """Parameters of the comparison of labeled sets."""
 
     PROFILES: ClassVar = {
-        "smoke": COMMON["smoke"] | {"sets": 3, "steps": 4, "tuning_steps": 4},
+        "smoke": COMMON["smoke"]
+        | {"labels": 20, "draws": 2, "sets": 3, "steps": 4, "tuning_steps": 4},
         "quick": COMMON["quick"]
-        | {"evaluations": 2, "sets": 20, "steps": 300, "tuning_steps": 200},
-        "full": COMMON["full"] | {"draws": 5, "sets": 20, "steps": 15000, "tuning_steps": 1500},
+        | {"labels": 100, "evaluations": 2, "sets": 20, "steps": 300, "tuning_steps": 200},
+        "full": COMMON["full"]
+        | {"labels": 100, "draws": 5, "sets": 20, "steps": 15000, "tuning_steps": 1500},
     }
+    labels: int = Field(None, ge=2, description="photos in a set")
     size: Literal[tuple(LADDERS)] = Field(None, description="side of an image in pixels")
     features: Folder | None = Field(
         None, description="folder of ssgan_core.pretrain; None: features are learned here"

@@ -1,0 +1,41 @@
+"""Comparisons of choices: differences from random sets, and what they are worth in labels."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ssgan_core.intervals import gap, spread_ratio
+from ssgan_core.labeling.study import against_random, worth_in_labels
+
+RANDOM, TYPICAL = [0.6, 0.7, 0.8], [0.72, 0.74, 0.76]
+
+
+def frame(**methods):
+    return pd.concat(
+        pd.DataFrame({"labels": 100, "method": name, "last": values})
+        for name, values in methods.items()
+    )
+
+
+def test_mean_and_spread_stand_against_those_of_random_sets():
+    table = against_random(frame(random=RANDOM, typical=TYPICAL, herding=[0.75]))
+    told = table.loc[(100, "typical")]
+    assert told["mean against random"] == str(gap(TYPICAL, RANDOM)) and told["sets"] == 3
+    assert told["spread against random"].startswith(f"{spread_ratio(TYPICAL, RANDOM)[0]:.2f} (")
+    assert told["standard deviation"] == "2.0"
+    assert set(table.loc[(100, "random"), ["mean against random", "spread against random"]]) == {"–"}
+    assert table.loc[(100, "herding"), "spread against random"] == "–"
+    assert table.loc[(100, "herding"), "mean against random"] == "+5.0 points"
+
+
+def test_without_random_sets_nothing_is_compared():
+    assert list(against_random(frame(typical=TYPICAL))) == [
+        "test accuracy", "standard deviation", "sets"
+    ]  # fmt: skip
+
+
+def test_an_accuracy_is_worth_the_random_labels_that_give_it():
+    runs = pd.DataFrame({"method": "random", "labels": [50, 100, 200], "last": [0.6, 0.7, 0.75]})
+    assert worth_in_labels(runs, 0.7) == pytest.approx(100)
+    assert worth_in_labels(runs, 0.725) == pytest.approx(100 * np.sqrt(2))
+    assert worth_in_labels(runs, 0.76) == np.inf

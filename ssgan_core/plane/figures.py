@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import torch
@@ -13,6 +14,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from ssgan_core import losses
+from ssgan_core.interactive.figure import Interactive, interactive
 from ssgan_core.plots import CLASS_COLORS, GENERATED, INK, animation, dot_panels
 
 LIMIT = 1.6
@@ -109,3 +111,37 @@ def plot_dots(runs: pd.DataFrame, title: str = "{} labels a ring") -> Figure:
     figure = dot_panels({title.format(n): (group, "accuracy") for n, group in panels}, line=0.99)
     figure.supxlabel("test accuracy", fontsize=10)
     return figure
+
+
+def real_steps(logits: Sequence[float], steps: int, rate: float) -> Tensor:
+    """(steps + 1, K) logits of one point on which gradient descent lowers -log D, and no other."""
+    path = [torch.tensor(logits)]
+    for _ in range(steps):
+        now = path[-1].clone().requires_grad_()
+        (slope,) = torch.autograd.grad(losses.real_loss(now[None]), now)
+        path.append(path[-1] - rate * slope)
+    return torch.stack(path)
+
+
+def k_logits(alt: str, rate: float = 1.0, steps: int = 30) -> Interactive:
+    """The K-logit machine: two logits, and what they make of Z, D, the classes and both losses.
+
+    The still has its two lessons: what raising all logits changes, and what real steps do.
+    """
+    data = {"start": (2.0, 1.0), "untied": (-2.0, -2.2), "tied": (-2.0, -2.0), "rate": rate}
+    figure, (left, right) = plt.subplots(1, 2, figsize=(7.4, 3.2))
+    level = np.linspace(-5, 2, 71)
+    logits = torch.tensor(data["start"]) + torch.tensor(level)[:, None]
+    shares = logits.softmax(-1).T
+    raised = {"D": losses.log_z(logits).sigmoid(), "p(1 | x)": shares[0], "p(2 | x)": shares[1]}
+    untied, tied = (real_steps(data[name], steps, rate) for name in ("untied", "tied"))
+    paths = {"tied": tied[:, 0], "class 1": untied[:, 0], "class 2": untied[:, 1]}
+    for axes, lines, first in ((left, raised, REAL_MAP(1.0)), (right, paths, INK)):
+        for color, (name, line) in zip((first, *CLASS_COLORS), lines.items(), strict=True):
+            places = level if axes is left else range(steps + 1)
+            axes.plot(places, line, ":" if name == "tied" else "-", color=color, linewidth=2)
+            axes.annotate(name, (places[-1], line[-1]), (5, 0), textcoords="offset points",
+                          va="center", fontsize=10)  # fmt: skip
+    left.set(title="both logits raised", xlabel="raised by", ylim=(0, 1.02))
+    right.set(title="real steps", xlabel="step", ylabel="logit")
+    return interactive("k_logits", data, figure, alt)

@@ -1,0 +1,150 @@
+"""Interactive figures as a reader uses them, in headless Chromium, and where no script runs."""
+
+import shutil
+
+import matplotlib.pyplot as plt
+import pytest
+import torch
+
+from ssgan_core import losses
+from ssgan_core.interactive.figure import interactive
+from ssgan_core.plane.figures import k_logits
+
+sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+PATIENCE = 120_000  # milliseconds, on a busy machine
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+if not CHROMIUM:
+    pytest.skip("no Chromium on this machine", allow_module_level=True)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with sync_api.sync_playwright() as playwright:
+        options = ["--no-sandbox", "--disable-gpu"]
+        browser = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=options, timeout=PATIENCE
+        )
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def opened(browser, tmp_path):
+    """Opens figures on a page of their own; what the page complains of or loads fails the test."""
+    complaints, contexts = [], []
+
+    def open_figures(*figures, **options):
+        context = browser.new_context(**options)
+        context.set_default_timeout(PATIENCE)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("console", lambda message: complaints.append(message.text))
+        page.on("request", lambda request: complaints.append(request.url)
+                if not request.url.startswith(("file:", "data:")) else None)  # fmt: skip
+        text = "<!doctype html><meta charset='utf-8'>" + "".join(f.html for f in figures)
+        (tmp_path / "page.html").write_text(text, encoding="utf-8")
+        page.goto((tmp_path / "page.html").as_uri())
+        return page
+
+    yield open_figures
+    for context in contexts:
+        context.close()
+    assert complaints == []
+
+
+@pytest.fixture(scope="module")
+def machine():
+    return k_logits("D rises, no class does.")
+
+
+def numbers(page, *names):
+    return [float(page.inner_text(f"#{name}").removesuffix(" %")) for name in names]
+
+
+def told(page):
+    """The two logits, as the labels of the sliders say them."""
+    return [float(page.inner_text(f"#told-{k}").replace("−", "-")) for k in (0, 1)]
+
+
+def test_the_k_logit_machine_says_what_the_package_computes(opened, machine):
+    page = opened(machine)
+    for logits in ([2.0, 1.0], [-6.0, 6.0], [0.0, 0.0], [-3.3, -3.4]):
+        for k, value in enumerate(logits):
+            page.locator(f"#logit-{k}").fill(str(value))
+        given = torch.tensor([logits])
+        d = losses.log_z(given).sigmoid()
+        whole = torch.cat([given, torch.zeros(1, 1)], 1).softmax(1)[0]
+        assert numbers(page, "first", "second", "generated") == pytest.approx(100 * whole, abs=0.51)
+        assert numbers(page, "p1", "p2") == pytest.approx(100 * given.softmax(1)[0], abs=0.51)
+        assert numbers(page, "d") == pytest.approx(d, abs=6e-4)
+        both = torch.stack([losses.real_loss(given), losses.fake_loss(given)])
+        assert numbers(page, "loss-real", "loss-fake") == pytest.approx(both, abs=6e-3)
+
+
+def test_raising_all_logits_moves_d_and_no_class(opened, machine):
+    page = opened(machine)
+    page.focus("#logit-0")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Tab")
+    classes, d = numbers(page, "p1", "p2"), numbers(page, "d")
+    page.keyboard.press("Enter")
+    assert numbers(page, "p1", "p2") == classes and numbers(page, "d") > d
+    assert page.inner_text("#said") == (
+        "All raised by 1: D goes from 0.910 to 0.965, the classes stay at 73 % and 27 %."
+    )
+    for _ in range(3):
+        page.keyboard.press("Enter")
+    assert told(page) == [6, 5] and page.is_disabled("#raise")
+
+
+def test_real_steps_are_those_of_gradient_descent_and_the_leader_runs_away(opened, machine):
+    page = opened(machine)
+    for start, logits in {"untied": [-2.0, -2.2], "tied": [-2.0, -2.0]}.items():
+        page.click(f"#{start}")
+        now = torch.tensor([logits])
+        for _ in range(12):
+            page.click("#real")
+            now = now.requires_grad_()
+            now = (now - torch.autograd.grad(losses.real_loss(now), now)[0]).detach()
+        assert told(page) == pytest.approx(now[0].tolist(), abs=6e-3)
+        share = numbers(page, "p1")[0]
+        assert share == 50 if start == "tied" else share > 80
+
+
+def test_a_slider_moves_by_keys_and_says_where_it_is(opened, machine):
+    page = opened(machine)
+    page.focus("#logit-1")
+    page.keyboard.press("ArrowRight")
+    assert told(page) == [2.0, 1.1]
+    assert page.get_attribute("#logit-1", "aria-valuetext") == "1.10, p(2 | x) 29 %"
+    assert page.get_by_label("logit of class 2").count() == 1
+
+
+def test_figures_on_one_page_do_not_move_one_another(opened, machine):
+    page = opened(machine, machine)
+    hosts = page.locator(".interactive")
+    hosts.nth(1).locator("#raise").click()
+    assert [hosts.nth(i).locator("#d").inner_text() for i in (0, 1)] == ["0.910", "0.965"]
+
+
+def test_where_no_script_runs_a_still_stands_there(opened, machine):
+    page = opened(machine, java_script_enabled=False)
+    still = page.get_by_alt_text("D rises, no class does.")
+    assert still.is_visible() and still.bounding_box()["width"] > 300
+    assert page.locator("button").count() == 0
+    assert not opened(machine).get_by_alt_text("D rises, no class does.").is_visible()
+
+
+@pytest.mark.parametrize("width", [320, 375, 900])
+def test_it_fits_every_width(opened, machine, width):
+    page = opened(machine, viewport={"width": width, "height": 700})
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_no_text_of_the_data_or_of_the_alternative_closes_its_element(opened):
+    odd = '</script><img src=x onerror="console.log(1)">'
+    figure = interactive("k_logits", {"start": [1, 1], "odd": odd}, plt.figure(), odd)
+    assert opened(figure).get_attribute(".interactive img", "alt") == odd
+    assert figure._repr_mimebundle_()["text/plain"] == odd
+    assert figure.still.startswith(b"\x89PNG") and not plt.get_fignums()

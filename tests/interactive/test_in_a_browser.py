@@ -3,12 +3,14 @@
 import shutil
 
 import matplotlib.pyplot as plt
+import pandas as pd
 import pytest
 import torch
 
 from ssgan_core import losses
 from ssgan_core.interactive.figure import interactive
 from ssgan_core.plane.figures import k_logits
+from ssgan_core.ssgan.figures import RULES, stopping
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 PATIENCE = 120_000  # milliseconds, on a busy machine
@@ -56,6 +58,15 @@ def opened(browser, tmp_path):
 @pytest.fixture(scope="module")
 def machine():
     return k_logits("D rises, no class does.")
+
+
+CURVES = [[0.55, 0.7, 0.6, 0.8, 0.5, 0.65, 0.61], [0.5, 0.6, 0.7, 0.75, 0.8, 0.79, 0.81]]
+
+
+@pytest.fixture(scope="module")
+def stopped():
+    runs = pd.DataFrame({"validation": CURVES, "last": [0.6, 0.82], "best": [0.78, 0.82]})
+    return stopping({"one": runs[:1], "both": runs}, {"a <paper>": 0.832}, "It leaps.")
 
 
 def numbers(page, *names):
@@ -121,6 +132,43 @@ def test_a_slider_moves_by_keys_and_says_where_it_is(opened, machine):
     assert page.get_by_label("logit of class 2").count() == 1
 
 
+def test_what_a_rule_reports_is_what_the_package_computes(opened, stopped):
+    page = opened(stopped)
+    page.select_option("#series", "1")
+    curves = pd.DataFrame(CURVES).T
+    for key, (name, rule) in RULES.items():
+        page.get_by_role("radio", name=name).check()
+        reported = rule(curves)
+        for end in (1, 3, 7):
+            page.locator("#stop").fill(str(end))
+            each = reported.iloc[end - 1]
+            told = (
+                f"you would have reported {100 * each.mean():.1f} %, the mean of 2 trainings with "
+                f"{100 * each.min():.1f} to {100 * each.max():.1f} %."
+            )
+            assert told in page.inner_text("#said"), (key, end)
+        later = reported.mean(axis=1)[3:]
+        told = f"this rule reports {100 * later.min():.1f} to {100 * later.max():.1f} %."
+        assert told in page.inner_text("#said")
+    assert page.inner_text("#said").endswith(
+        "the last network has 71.0 %, that of the best evaluation 80.0 %."
+    )
+
+
+def test_one_stops_by_keys_and_hears_what_would_have_been_reported(opened, stopped):
+    page = opened(stopped)
+    assert page.inner_text("#told") == "7 of 7"
+    assert "a <paper>: 83.2 %" in page.text_content("#chart")
+    page.focus("#stop")
+    page.keyboard.press("ArrowLeft")
+    assert page.get_attribute("#stop", "aria-valuetext") == "6 of 7, 65.0 % reported"
+    assert "you would have reported 65.0 %, of one training." in page.inner_text("#said")
+    assert page.get_attribute("#chart", "aria-label") == page.inner_text("#said")
+    page.keyboard.press("Shift+Tab")
+    page.keyboard.press("ArrowRight")  # the next rule
+    assert "you would have reported 80.0 %, of one training." in page.inner_text("#said")
+
+
 def test_figures_on_one_page_do_not_move_one_another(opened, machine):
     page = opened(machine, machine)
     hosts = page.locator(".interactive")
@@ -137,8 +185,8 @@ def test_where_no_script_runs_a_still_stands_there(opened, machine):
 
 
 @pytest.mark.parametrize("width", [320, 375, 900])
-def test_it_fits_every_width(opened, machine, width):
-    page = opened(machine, viewport={"width": width, "height": 700})
+def test_they_fit_every_width(opened, machine, stopped, width):
+    page = opened(machine, stopped, viewport={"width": width, "height": 700})
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
+from PIL import Image as Picture
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,9 +33,10 @@ def interactive(script: str, data: Mapping[str, Any], still: Figure, alt: str) -
     takes the place of the still, by the rules of the shadow tree, and no style or id of the page
     gets in or out: so figures share a page, and JupyterLab and the book show the same.
     """
-    buffer = io.BytesIO()
-    still.savefig(buffer, format="png")
+    drawn, buffer = io.BytesIO(), io.BytesIO()
+    still.savefig(drawn)
     plt.close(still)
+    Picture.open(drawn).convert("RGB").quantize(64, dither=0).save(buffer, "PNG", optimize=True)
     room = files(__package__)
     code = (room / f"{script}.js").read_text("utf-8").strip()
     style = (room / "figure.css").read_text("utf-8")

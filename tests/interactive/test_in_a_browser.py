@@ -9,7 +9,10 @@ import torch
 
 from ssgan_core import losses
 from ssgan_core.interactive.figure import interactive
-from ssgan_core.plane.figures import k_logits
+from ssgan_core.plane.figures import FILM_HALF, FILM_SIDE, film, film_watch, k_logits
+from ssgan_core.plane.points import draw_many, rings
+from ssgan_core.plane.settings import Recipe
+from ssgan_core.plane.study import compare
 from ssgan_core.ssgan.figures import RULES, stopping
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -67,6 +70,22 @@ CURVES = [[0.55, 0.7, 0.6, 0.8, 0.5, 0.65, 0.61], [0.5, 0.6, 0.7, 0.75, 0.8, 0.7
 def stopped():
     runs = pd.DataFrame({"validation": CURVES, "last": [0.6, 0.82], "best": [0.78, 0.82]})
     return stopping({"one": runs[:1], "both": runs}, {"a <paper>": 0.832}, "It leaps.")
+
+
+DATA = rings(200)
+RECIPES = {"late": Recipe("oracle"), "first <b>": Recipe("vanilla", labeled_start=0)}
+
+
+@pytest.fixture(scope="module")
+def runs():
+    return compare(DATA, RECIPES, {2: 3}, 12, 0, watch=film_watch(DATA), every=4)
+
+
+@pytest.fixture(scope="module")
+def filmed(runs):
+    rows = draw_many(DATA.classes, 2, 3, 0, 4)
+    enter = {name: recipe.labeled_start for name, recipe in RECIPES.items()}
+    return film(runs, [2, 0], rows, DATA, 12, 4, enter, tuple(RECIPES), "A wall.")
 
 
 def numbers(page, *names):
@@ -169,6 +188,71 @@ def test_one_stops_by_keys_and_hears_what_would_have_been_reported(opened, stopp
     assert "you would have reported 80.0 %, of one training." in page.inner_text("#said")
 
 
+def colors(page, side):
+    """What a panel shows at its upper left, upper right and lower right corner: red, green, blue.
+
+    Its pixels are read once: Chromium warns of more.
+    """
+    return page.locator(f"#canvas-{side}").evaluate(
+        """(canvas) => {
+            const { data } = canvas.getContext("2d").getImageData(0, 0, 300, 300);
+            const places = [[10, 10], [290, 10], [290, 290]].map(([x, y]) => 4 * (300 * y + x));
+            return places.map((i) => [...data.slice(i, i + 3)]);
+        }"""
+    )
+
+
+def test_the_film_shows_the_run_that_is_chosen_at_the_moment_that_is_chosen(opened, filmed, runs):
+    page = opened(filmed)
+    films = runs.set_index(["method", "draw"])
+    page.get_by_text("draw 3: ").wait_for()
+    for place, draw in enumerate([2, 0]):
+        page.select_option("#draw", str(place))
+        for moment, step in enumerate([1, 5, 9, 12]):
+            page.locator("#moment").fill(str(moment))
+            right = [float(films.film[name, draw][moment, -1]) / 2.55 for name in RECIPES]
+            late, first = (f"{name} has {value:.0f} % of the test points right"
+                           for name, value in zip(RECIPES, right, strict=True))  # fmt: skip
+            late += "" if step > 6 else ", without a label so far"
+            told = f"Step {step} of 12, draw {draw + 1}: {late}; {first}."
+            assert page.inner_text("#said") == told
+    for name in RECIPES:
+        accuracy = films.accuracy[name, 0]
+        assert f"{name} {100 * accuracy:.0f} %" in page.get_attribute("#dots", "aria-label")
+
+
+def test_the_film_paints_the_two_maps(opened, runs):
+    """Class 1 on the right and real above, whatever was trained."""
+    maps = torch.zeros(2, FILM_SIDE, FILM_SIDE)
+    maps[0, :, FILM_SIDE // 2 :] = maps[1, FILM_SIDE // 2 :] = 2 * FILM_HALF
+    still = [torch.cat([maps.flatten(), torch.zeros(3)]).byte()[None]] * len(runs)
+    rows = draw_many(DATA.classes, 2, 3, 0, 4)
+    names = tuple(RECIPES)
+    enter = dict.fromkeys(names, 1)
+    page = opened(film(runs.assign(film=still), [0], rows, DATA, 1, 1, enter, names, "x"))
+    page.get_by_text("draw 1: ").wait_for()
+    blue, orange, white, green = [159, 190, 224], [248, 202, 157], [255, 255, 255], [47, 125, 91]
+    for color, seen in zip((blue, orange, orange), colors(page, "left"), strict=True):
+        assert seen == pytest.approx(color, abs=2)
+    page.get_by_role("radio", name="D", exact=True).check()
+    for color, seen in zip((green, green, white), colors(page, "right"), strict=True):
+        assert seen == pytest.approx(color, abs=2)
+
+
+def test_the_film_is_scrubbed_by_keys_and_has_a_tick_where_labels_enter(opened, filmed):
+    page = opened(filmed)
+    page.focus("#moment")
+    page.get_by_text("draw 3: ").wait_for()
+    page.keyboard.press("ArrowLeft")
+    assert page.inner_text("#told") == "9 of 12"
+    assert page.get_attribute("#moment", "aria-valuetext") in page.inner_text("#said").replace(
+        ", draw 3", ""
+    ).replace("Step", "step")
+    assert page.inner_text("#tick") == "labels enter"
+    page.select_option("#left", "1")
+    assert page.inner_text("#tick") == ""
+
+
 def test_figures_on_one_page_do_not_move_one_another(opened, machine):
     page = opened(machine, machine)
     hosts = page.locator(".interactive")
@@ -185,8 +269,8 @@ def test_where_no_script_runs_a_still_stands_there(opened, machine):
 
 
 @pytest.mark.parametrize("width", [320, 375, 900])
-def test_they_fit_every_width(opened, machine, stopped, width):
-    page = opened(machine, stopped, viewport={"width": width, "height": 700})
+def test_they_fit_every_width(opened, machine, stopped, filmed, width):
+    page = opened(machine, stopped, filmed, viewport={"width": width, "height": 700})
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 

@@ -36,7 +36,7 @@ def interactive(script: str, data: Mapping[str, Any], still: Figure, alt: str) -
     drawn, buffer = io.BytesIO(), io.BytesIO()
     still.savefig(drawn)
     plt.close(still)
-    Picture.open(drawn).convert("RGB").quantize(64, dither=0).save(buffer, "PNG", optimize=True)
+    Picture.open(drawn).convert("RGB").quantize(128, dither=0).save(buffer, "PNG", optimize=True)
     room = files(__package__)
     code = (room / f"{script}.js").read_text("utf-8").strip()
     style = (room / "figure.css").read_text("utf-8")

@@ -46,7 +46,8 @@ def has_tag(chapter: Chapter, tag: str) -> bool:
 
 
 def _imported_modules(chapter: Chapter) -> list[Path]:
-    """Files of `ssgan_core` that the chapter imports, directly or through others."""
+    """Files of `ssgan_core` that the chapter imports, directly or through others, and the scripts
+    and styles beside them."""
     code = "\n".join(
         line
         for cell in chapter.notebook.cells
@@ -60,11 +61,13 @@ def _imported_modules(chapter: Chapter) -> list[Path]:
         script = Path(folder, "chapter.py")
         script.write_text(code, encoding="utf-8")
         finder.run_script(str(script))
-    return [
+    modules = {
         Path(module.__file__)
         for name, module in finder.modules.items()
         if name.split(".")[0] == "ssgan_core" and module.__file__
-    ]
+    }
+    scripts = {path for file in modules for path in file.parent.glob("*.[cj]s*")}
+    return [*modules, *scripts]
 
 
 def _digests(root: Path, paths: Any) -> dict[str, str]:

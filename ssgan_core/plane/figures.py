@@ -1,7 +1,10 @@
 """Figures of the chapters in the plane: decision maps, generated points, animations, dots."""
 
+import base64
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import torch
@@ -13,7 +16,9 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from ssgan_core import losses
-from ssgan_core.plots import CLASS_COLORS, GENERATED, INK, animation, dot_panels
+from ssgan_core.interactive.figure import Interactive, interactive
+from ssgan_core.plane.points import PlaneData
+from ssgan_core.plots import CLASS_COLORS, GENERATED, INK, animation, dot_panels, plot_panels
 
 LIMIT = 1.6
 POINT = "#6f7983"  # a darker gray than elsewhere, to be seen on a colored ground
@@ -109,3 +114,114 @@ def plot_dots(runs: pd.DataFrame, title: str = "{} labels a ring") -> Figure:
     figure = dot_panels({title.format(n): (group, "accuracy") for n, group in panels}, line=0.99)
     figure.supxlabel("test accuracy", fontsize=10)
     return figure
+
+
+def real_steps(logits: Sequence[float], steps: int, rate: float) -> Tensor:
+    """(steps + 1, K) logits of one point on which gradient descent lowers -log D, and no other."""
+    path = [torch.tensor(logits)]
+    for _ in range(steps):
+        now = path[-1].clone().requires_grad_()
+        (slope,) = torch.autograd.grad(losses.real_loss(now[None]), now)
+        path.append(path[-1] - rate * slope)
+    return torch.stack(path)
+
+
+def k_logits(alt: str, rate: float = 1.0, steps: int = 30) -> Interactive:
+    """The K-logit machine: two logits, and what they make of Z, D, the classes and both losses.
+
+    The still has its two lessons: what raising all logits changes, and what real steps do.
+    """
+    data = {"start": (2.0, 1.0), "untied": (-2.0, -2.2), "tied": (-2.0, -2.0), "rate": rate}
+    figure, (left, right) = plt.subplots(1, 2, figsize=(7.4, 3.2))
+    level = np.linspace(-5, 2, 71)
+    logits = torch.tensor(data["start"]) + torch.tensor(level)[:, None]
+    shares = logits.softmax(-1).T
+    raised = {"D": losses.log_z(logits).sigmoid(), "p(1 | x)": shares[0], "p(2 | x)": shares[1]}
+    untied, tied = (real_steps(data[name], steps, rate) for name in ("untied", "tied"))
+    paths = {"tied": tied[:, 0], "class 1": untied[:, 0], "class 2": untied[:, 1]}
+    for axes, lines, first in ((left, raised, REAL_MAP(1.0)), (right, paths, INK)):
+        for color, (name, line) in zip((first, *CLASS_COLORS), lines.items(), strict=True):
+            places = level if axes is left else range(steps + 1)
+            axes.plot(places, line, ":" if name == "tied" else "-", color=color, linewidth=2)
+            axes.annotate(name, (places[-1], line[-1]), (5, 0), textcoords="offset points",
+                          va="center", fontsize=10)  # fmt: skip
+    left.set(title="both logits raised", xlabel="raised by", ylim=(0, 1.02))
+    right.set(title="real steps", xlabel="step", ylabel="logit")
+    return interactive("k_logits", data, figure, alt)
+
+
+FILM_SIDE, FILM_HALF = 40, 23  # of a map: places a side, levels on either side of 1/2
+
+
+def film_watch(data: PlaneData) -> Callable:
+    """A `watch` for `compare`: of each run 8 bits a number, (R, n), as `film` reads them.
+
+    p(class 1) and D on the grid, the generated points, and the accuracy on the test cloud; nothing
+    where no point is generated. Levels of the maps are narrow near 1/2, where the line is.
+    """
+    places = grid(FILM_SIDE)
+
+    @torch.no_grad()
+    def watch(step: int, classifier, generated: Tensor | None) -> Tensor:
+        if generated is None:
+            return torch.empty(len(classifier.weights[0]), 0)
+        logits = classifier(places)[0]
+        maps = torch.cat([logits.softmax(-1)[..., -1], losses.log_z(logits).sigmoid()], 1) * 2 - 1
+        right = classifier(data.test_points)[0].argmax(-1) == data.test_classes
+        points = (generated / (2 * LIMIT) + 0.5).flatten(1).clamp(0, 1)
+        levels = FILM_HALF * (1 + maps.sign() * maps.abs().sqrt())
+        shares = 255 * torch.cat([points, right.float().mean(-1, keepdim=True)], 1)
+        return torch.cat([levels, shares], 1).round().byte()
+
+    return watch
+
+
+def film(
+    runs: pd.DataFrame, draws: Sequence[int], labeled: Tensor, data: PlaneData, steps: int,
+    every: int, enter: Mapping[str, float], pair: tuple[str, str], alt: str,
+) -> Interactive:  # fmt: skip
+    """The film of some draws: two runs side by side at any moment of training, and their accuracy.
+
+    `runs` have the column film of `compare` with `film_watch`, every so many steps; `labeled` are
+    the rows of all draws' labels. `enter` tells after which share of training a method sees them;
+    `pair` are the methods shown at first. The still has all methods at the end, in the first draw.
+    """
+    films = runs.set_index(["method", "draw"]).film
+    shown = torch.stack([torch.stack([films[name, draw] for draw in draws]) for name in enter])
+    cells = FILM_SIDE**2
+
+    def ground(levels: Tensor, cmap: LinearSegmentedColormap) -> Callable[[Axes], None]:
+        def panel(ax: Axes) -> None:
+            values = levels / FILM_HALF - 1
+            draw_map(ax, (1 + values * values.abs()) / 2, cmap, 0.45 if cmap is CLASS_MAP else 1)
+            known = labeled[draws[0]]
+            draw_points(ax, data.points[:0], (data.points[known], data.classes[known]))
+
+        return panel
+
+    ends = dict(zip(enter, shown[:, 0, -1].float(), strict=True))
+    panels = {name: ground(end[:cells], CLASS_MAP) for name, end in ends.items()}
+    panels |= {f"D, {name}": ground(end[cells : 2 * cells], REAL_MAP) for name, end in ends.items()}
+    still = plot_panels(panels, columns=len(ends), size=1.85)
+
+    def packed(points: Tensor) -> list[int]:
+        return (255 * (points / (2 * LIMIT) + 0.5)).round().int().flatten().tolist()
+
+    given = {
+        "methods": [
+            {"name": name, "enter": share * steps, "accuracy": group.accuracy.tolist()}
+            for name, share in enter.items()
+            for group in [runs[runs.method == name].sort_values("draw")]
+        ],
+        "pair": [list(enter).index(name) for name in pair],
+        "draws": list(draws),
+        "steps": [min(i * every, steps - 1) + 1 for i in range(shown.shape[2])],
+        "side": FILM_SIDE,
+        "half": FILM_HALF,
+        "size": shown.shape[3],
+        "film": base64.b64encode(zlib.compress(shown.numpy().tobytes(), 9)).decode(),
+        "cloud": packed(data.points[:400]),
+        "labeled": [packed(data.points[labeled[draw]]) for draw in draws],
+        "classes": [data.classes[labeled[draw]].tolist() for draw in draws],
+    }
+    return interactive("film", given, still, alt)

@@ -27,30 +27,36 @@ def compare(
     steps: int,
     seed: int,
     checkpoint: Callable[[str], Path] | None = None,
+    watch: Callable | None = None,
+    every: int = 0,
 ) -> pd.DataFrame:
     """Train every recipe on the same label draws; one row a run.
 
     `draws` maps labels a class to a number of draws; those of a recipe all train as one stack, and
     draw i uses seed + i, whatever the recipe. `checkpoint` gives the file in which a finished
     recipe is kept, so that a killed run goes on. Columns: method, labels (a class), draw, accuracy,
-    low and between (shares of the generated points in low density and between the rings).
+    low and between (shares of the generated points in low density and between the rings). Where
+    there is a `watch` for `train`, which then gives a tensor (runs, n) each time, its moments
+    (moments, n) of a run are in the column film.
     """
     width = 2 * math.lcm(*draws)
     rows = torch.cat([draw_many(data.classes, k, n, seed, width) for k, n in draws.items()])
     runs = [(labels, draw) for labels, count in draws.items() for draw in range(count)]
     frames = []
     for method, recipe in recipes.items():
-        text = repr((data.checksum, recipe, dict(draws), steps, seed))
+        text = repr((data.checksum, recipe, dict(draws), steps, seed, every))
         name = hashlib.sha256(text.encode()).hexdigest()[:16] + ".pt"
         path = checkpoint(name) if checkpoint else None
         if kept := load_checkpoint(path) if path else None:
             frames.append(pd.DataFrame(kept).assign(method=method))
             continue
-        trained = train(data, rows, recipe, steps, [seed + draw for _, draw in runs])
+        trained = train(data, rows, recipe, steps, [seed + draw for _, draw in runs], watch, every)
         frame = pd.DataFrame(runs, columns=["labels", "draw"])
         frame.insert(0, "method", method)
         frame["accuracy"] = trained.accuracy.tolist()
         frame["low"], frame["between"] = shares(trained, data)
+        if watch:
+            frame["film"] = list(torch.stack(trained.snapshots, 1))
         if path is not None:
             save_checkpoint(path, frame.to_dict("list"))
         frames.append(frame)

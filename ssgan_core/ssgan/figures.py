@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from ssgan_core import plots
+from ssgan_core.interactive.figure import Interactive, interactive
 from ssgan_core.ssgan.analysis import calibration_error, honest_calibration_error, reliability
 from ssgan_core.ssgan.fit import Fit
 
@@ -51,19 +52,45 @@ def training_curves(runs: pd.DataFrame, chance: float, names: Sequence[str] = ()
     return figure
 
 
-def curve_beside_figures(
-    epochs: Sequence[float], accuracy: Sequence[float], published: Mapping[str, tuple[float, float]]
-) -> Figure:
-    """Accuracy through one training, and what others report: name → (epoch, accuracy)."""
+# What one reports of an evaluation and those before it: name → of a table with a run a column.
+RULES = {
+    "last": ("the last", lambda curves: curves),
+    "best": ("the best so far", lambda curves: curves.cummax()),
+    "mean": ("the mean of five", lambda curves: curves.rolling(5, min_periods=1).mean()),
+}
+
+
+def stopping(
+    trainings: Mapping[str, pd.DataFrame], published: Mapping[str, float], alt: str
+) -> Interactive:
+    """When would you have stopped? What each rule reports, by the evaluation that is the last.
+
+    Runs by name, in columns `validation`, `last` and `best` as `results` has them. `published` are
+    others' figures, name → accuracy, to hold the first of them against. The still is of those runs.
+    """
+    series = [
+        {
+            "name": f"{name} ({len(runs)} training{'s' if len(runs) > 1 else ''})",
+            "runs": runs["validation"].tolist(),
+            "tested": runs[["last", "best"]].to_dict("list"),
+            "published": {} if i else published,
+        }
+        for i, (name, runs) in enumerate(trainings.items())
+    ]
     figure, axes = plt.subplots(figsize=(7.2, 3.2))
-    plots.curves(axes, {"validation": pd.Series(np.asarray(accuracy), epochs)}, marker=".")
-    marks = {f"{name}: {y:.1%}": pd.Series([y], [x]) for name, (x, y) in published.items()}
-    plots.curves(axes, marks, plots.PALETTE[2:], marker="X", markersize=10, linestyle="")
-    axes.axhline(0.5, **plots.DOTTED)
-    axes.set(xlabel="epoch", ylabel="accuracy", xlim=(0, None))
+    curves = pd.DataFrame(series[0]["runs"]).T
+    curves.index += 1
+    for style, (name, rule) in zip(("-", "--", "-."), RULES.values(), strict=True):
+        line = pd.DataFrame(rule(curves)).mean(axis=1)
+        axes.plot(line, style, linewidth=2, label=f"{name}: {line.iloc[-1]:.1%} at the end")
+    for name, accuracy in published.items():
+        axes.axhline(accuracy, **plots.DOTTED)
+        axes.text(1, accuracy, f"{name}: {accuracy:.1%}", va="bottom", fontsize=9)
+    axes.set(xlabel="stopped after evaluation", ylabel="reported accuracy")
     plots.in_percent(axes.yaxis)
     axes.legend(loc="lower right", fontsize=9)
-    return figure
+    rules = {key: name for key, (name, _) in RULES.items()}
+    return interactive("stopping", {"series": series, "rules": rules}, figure, alt)
 
 
 def adversarial_curves(run: Fit) -> Figure:

@@ -170,6 +170,8 @@ def test_the_key_changes_with_what_the_chapter_depends_on_and_nothing_else(root,
     seen = {before}
     (root / "ssgan_core/helper.py").write_text("ACCURACY = 0.81\n")
     seen.add(key(root))
+    (root / "ssgan_core/figure.js").write_text("// a script that the package puts into pages")
+    seen.add(key(root))
     (root / "requirements.lock").write_text("nothing==2\n")
     seen.add(key(root))
     write_chapter(root, "01_first", FINISH.format(name="01_first") + "\n# more")
@@ -184,7 +186,7 @@ def test_the_key_changes_with_what_the_chapter_depends_on_and_nothing_else(root,
     seen.add(key(root, photos=str(photos)))
     (photos / "cat.1.jpg").write_bytes(b"a")
     seen.add(key(root, photos=str(photos)))
-    assert len(seen) == 8
+    assert len(seen) == 9
 
 
 def test_recorded_runs_count_for_the_chapters_that_read_them(root):

@@ -18,7 +18,7 @@ from ssgan_core.errors import InputError
 from ssgan_core.intervals import format_ci, gain, in_words, interval_table, mean_ci
 from ssgan_core.plots import PALETTE
 from ssgan_core.results import origin_table, read_recorded, tidy
-from ssgan_core.ssgan.figures import curve_beside_figures, training_curves
+from ssgan_core.ssgan.figures import training_curves
 from ssgan_core.ssgan.recipes import find_recipe
 from ssgan_core.ssgan.study import settings_then
 from ssgan_core.train import main as train
@@ -186,14 +186,6 @@ def test_recorded_curves_are_the_runs_and_their_mean():
         "ssgan",
     ]
     assert [line.get_color() for line in named.lines[:-1:3]] == [PALETTE[0], PALETTE[2]]
-
-
-def test_a_curve_stands_beside_what_others_report():
-    (axes,) = curve_beside_figures([1, 2], [0.6, 0.7], {"text": (4, 0.832)}).axes
-    curve, mark, _chance = axes.lines
-    assert list(curve.get_xdata()) == [1, 2] and list(curve.get_ydata()) == [0.6, 0.7]
-    assert (mark.get_xdata()[0], mark.get_ydata()[0]) == (4, 0.832)
-    assert mark.get_label() == "text: 83.2%"
 
 
 def test_a_recipe_that_has_changed_since_is_another_method(tmp_path, capsys):

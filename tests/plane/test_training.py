@@ -220,3 +220,18 @@ def test_fishers_test_on_a_case_by_hand():
     # all 3 failures on one side: 2 C(10,3) / C(20,3)
     assert plane_experiment.fisher_p(frame, "a", "b", 4) == pytest.approx(240 / 1140)
     assert plane_experiment.fisher_p(frame, "a", "a", 4) == 1.0
+
+
+def test_what_is_watched_stays_with_each_run_and_survives_a_kill(tmp_path):
+    recipes = {name: METHODS[name] for name in ("supervised", "oracle")}
+
+    def compared():
+        return plane_experiment.compare(
+            DATA, recipes, {2: 2}, 5, 0, lambda n: tmp_path / n,
+            lambda step, classifier, generated: torch.tensor([[step], [10 + step]]), 2,
+        )  # fmt: skip
+
+    for frame in (compared(), compared()):  # the second from the checkpoints
+        assert [film.flatten().tolist() for film in frame.film] == [[0, 2, 4], [10, 12, 14]] * 2
+    plain = plane_experiment.compare(DATA, recipes, {2: 2}, 5, 0)
+    assert plain.accuracy.equals(compared().accuracy)

@@ -110,7 +110,7 @@ class ChoiceSettings(PhotoSettings):
         "smoke": COMMON["smoke"]
         | {"labels": 20, "draws": 2, "sets": 3, "steps": 4, "tuning_steps": 4},
         "quick": COMMON["quick"]
-        | {"labels": 100, "evaluations": 2, "sets": 20, "steps": 300, "tuning_steps": 200},
+        | {"labels": 100, "evaluations": 2, "sets": 10, "steps": 200, "tuning_steps": 200},
         "full": COMMON["full"]
         | {"labels": 100, "draws": 5, "sets": 20, "steps": 15000, "tuning_steps": 1500},
     }

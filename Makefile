@@ -2,14 +2,16 @@
 # `make help` lists the rest.
 
 # What a person sets is text: a `$` in a folder's name is no variable of make.
-SET := PROFILE PHOTOS MNIST ONLY VENV PYTHON SSGAN_PHOTOS SSGAN_MNIST
+SET := PROFILE PHOTOS LABELS MNIST ONLY NOTEBOOK VENV PYTHON SSGAN_PHOTOS SSGAN_MNIST
 $(foreach name,$(SET),$(if $(filter undefined,$(origin $(name))),,\
 	$(eval override $(name) := $$(value $(name)))))
 
 PROFILE ?= quick
 PHOTOS  ?= $(SSGAN_PHOTOS)
+LABELS  ?=
 MNIST   ?= $(SSGAN_MNIST)
 ONLY    ?=
+NOTEBOOK ?=
 VENV    ?= .venv
 PYTHON  ?= python3
 
@@ -32,11 +34,12 @@ STAMP      := $(call quote,$(VENV)/.installed)
 WANTED     := $(call quote,$(shell cat requirements.lock pyproject.toml | cksum) $(CURDIR))
 
 .DEFAULT_GOAL := help
-.PHONY: help book pages test lab photos lock lint clean env
+.PHONY: help book pages page test lab photos lock lint clean env
 
 help:  ## show this list
 	@echo "make book    run the chapters that changed and build the book: _build/html/index.html"
 	@echo "make pages   build the book from chapters that were run elsewhere (book/chapters/)"
+	@echo "make page    make an executed chapter a page in one file: NOTEBOOK=out.ipynb, out.html"
 	@echo "make test    run the tests"
 	@echo "make lab     open the chapters in JupyterLab, .ipynb and .md paired"
 	@echo "make photos  download cats and dogs that need no account (Oxford-IIIT Pet, 800 MB)"
@@ -46,16 +49,20 @@ help:  ## show this list
 	@echo
 	@echo "PROFILE=smoke|quick|full  how much to compute           ["$(call quote,$(PROFILE))"]"
 	@echo "PHOTOS=folder             photos of cats and dogs       ["$(call quote,$(or $(PHOTOS),drawn pets))"]"
+	@echo "LABELS=file               a labeled set of the photos   ["$(call quote,$(or $(LABELS),drawn at random))"]"
 	@echo "MNIST=folder              MNIST for torchvision         ["$(call quote,$(or $(MNIST),8x8 digits))"]"
 	@echo "ONLY=07,08                run these chapters only       ["$(call quote,$(or $(ONLY),all))"]"
 	@echo "VENV=folder               the environment               ["$(call quote,$(VENV))"]"
 
 book: env  ## the book
 	@$(BIN)/python -m book.build --profile=$(call quote,$(PROFILE)) --photos=$(call quote,$(PHOTOS)) \
-		--mnist=$(call quote,$(MNIST)) --only=$(call quote,$(ONLY))
+		--labels=$(call quote,$(LABELS)) --mnist=$(call quote,$(MNIST)) --only=$(call quote,$(ONLY))
 
 pages: env  ## the book, nothing run
 	@$(BIN)/python -m book.build --pages-only
+
+page: env  ## an executed chapter
+	@$(BIN)/python -m book.page -- $(call quote,$(NOTEBOOK))
 
 test: env  ## the tests, in as many processes as there are cores
 	@$(BIN)/python -m pytest -n auto --maxprocesses=8 --dist worksteal

@@ -1,6 +1,6 @@
 """`make book`: run what changed, check the numbers, build the pages.
 
-python -m book.build --profile quick --photos path --mnist path --only 01,07
+python -m book.build --profile quick --photos path --labels my.csv --mnist path --only 01,07
 """
 
 import argparse
@@ -13,8 +13,9 @@ import signal
 import stat
 import subprocess
 import sys
+import textwrap
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from book.discover import (
 )
 from book.environment import clean_environment
 from book.freshness import CHAPTERS, has_tag, key_of
+from ssgan_core.errors import InputError
 from ssgan_core.paths import Held, hold
 from ssgan_core.signals import on_stop
 
@@ -37,6 +39,7 @@ def build(
     root: Path,
     profile: str = "quick",
     photos: str | None = None,
+    labels: str | None = None,
     mnist: str | None = None,
     only: str | None = None,
     pages_only: bool = False,
@@ -54,12 +57,19 @@ def build(
     """
     if profile not in PROFILES:
         raise BuildError(f"PROFILE={profile}: accepted are {', '.join(PROFILES)}")
-    data = {"photos": _folder(root, "PHOTOS", photos), "mnist": _folder(root, "MNIST", mnist)}
+    folder = os.scandir, "a folder that can be read"
+    data = {
+        "photos": _place(root, "PHOTOS", photos, *folder),
+        "mnist": _place(root, "MNIST", mnist, *folder),
+        "labeled_set": _place(root, "LABELS", labels, open, "a CSV (path,label) that can be read"),
+    }
     chapters = chapters_of(root)
     selected = select(chapters, only)
     for chapter in chapters:
         check_pair(chapter)
     with _alone(root), clean_environment(root):
+        if any("labeled_set" in chapter.parameters for chapter in selected):
+            _check_labels(root, profile, data)
         if pages_only:
             for chapter in chapters:
                 if not execute.read_about(chapter):
@@ -75,20 +85,45 @@ def build(
         if faults:
             raise BuildError("\n".join(faults))
         if html:
-            _jupyter_book(root)
+            started = time.monotonic()
+            jupyter_book(root, root / "book/logs/jupyter-book.log")
+            page = root / "_build/html/index.html"
+            say(f"book built in {time.monotonic() - started:.0f} s: {page}")
 
 
-def _folder(root: Path, name: str, path: str | None) -> str | None:
-    """A folder of data as a person named it, with its `~` spelled out, that can be read."""
+def _place(
+    root: Path, name: str, path: str | None, look: Callable[[Path], Any], accepted: str
+) -> str | None:
+    """A place of data as a person named it, with its `~` spelled out, that can be read."""
     if not path:
         return None
     try:
         path = str(Path(path).expanduser())
-        os.scandir(root / path).close()
+        look(root / path).close()
     except (OSError, RuntimeError) as error:  # RuntimeError: ~nobody
         reason = error.strerror if isinstance(error, OSError) else "No such user"
-        raise BuildError(f"{name}={path}: {reason}; accepted: a folder that can be read") from None
+        raise BuildError(f"{name}={path}: {reason}; accepted: {accepted}") from None
     return path
+
+
+def _check_labels(root: Path, profile: str, data: dict[str, str | None]) -> None:
+    """Stop where the labeled set does not fit the photos, as the chapters would an hour later."""
+    if not data["labeled_set"]:
+        return
+    from ssgan_core.photos.files import scan  # these bring PyTorch
+    from ssgan_core.photos.labels_csv import read_labeled
+    from ssgan_core.photos.photoset import photo_folder
+    from ssgan_core.photos.splits import split_photos
+    from ssgan_core.ssgan.settings import BaselineSettings
+
+    photos = data["photos"] and str(root / data["photos"])
+    settings = BaselineSettings.resolve(profile=profile, photos=photos)
+    try:
+        read_labeled(root / data["labeled_set"], split_photos(scan(photo_folder(settings))))
+    except InputError as error:
+        told = textwrap.shorten(str(error), 400, placeholder=" …")
+        on = f"PHOTOS={data['photos']}" if photos else "drawn pets, as PHOTOS is not given"
+        raise BuildError(f"LABELS={data['labeled_set']}, on {on}: {told}") from None
 
 
 @contextlib.contextmanager
@@ -148,10 +183,11 @@ def _record(chapter: Chapter) -> dict[str, Any]:
     return json.loads(chapter.record.read_text(encoding="utf-8"))
 
 
-def _jupyter_book(root: Path) -> None:
-    """Build the pages with execution off and warnings as errors."""
-    started = time.monotonic()
-    log = root / "book" / "logs" / "jupyter-book.log"
+def jupyter_book(root: Path, log: Path) -> None:
+    """Build the pages with execution off and warnings as errors.
+
+    Raises BuildError, with the warnings and the log that holds all.
+    """
     log.parent.mkdir(parents=True, exist_ok=True)
     program = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()"]
     command = [*program, "build", ".", "--all", "-W", "-n", "--keep-going"]
@@ -165,12 +201,9 @@ def _jupyter_book(root: Path) -> None:
         lines = output.splitlines()
         warnings = [line for line in lines if "WARNING" in line or "ERROR" in line]
         raise BuildError(
-            "\n".join(
-                [*(warnings or lines[-5:]), f"jupyter-book failed, see {log.relative_to(root)}"]
-            )
+            "\n".join([*(warnings or lines[-5:]), f"jupyter-book failed, see book/logs/{log.name}"])
         )
     refuse_raw_markup(root / "_build/html/book")
-    say(f"book built in {time.monotonic() - started:.0f} s: {root / '_build/html/index.html'}")
 
 
 def refuse_raw_markup(pages: Path) -> None:
@@ -189,6 +222,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--profile", default="quick", help=", ".join(PROFILES))
     parser.add_argument("--photos", default=os.environ.get("SSGAN_PHOTOS"), help="photo folder")
+    parser.add_argument("--labels", help="labeled set of the photos, a CSV (path,label)")
     parser.add_argument("--mnist", default=os.environ.get("SSGAN_MNIST"), help="MNIST folder")
     parser.add_argument("--only", help="chapters, by number or name, with commas between")
     parser.add_argument("--pages-only", action="store_true", help="run no chapter")

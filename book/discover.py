@@ -49,7 +49,7 @@ class Chapter:
 
     @cached_property
     def notebook(self) -> NotebookNode:
-        return _read(self.source)
+        return read_notebook(self.source, f"notebooks/{self.source.name}")
 
     @cached_property
     def parameters(self) -> set[str]:
@@ -146,7 +146,8 @@ def contents(notebook: NotebookNode) -> dict[int, list[str]]:
 def check_pair(chapter: Chapter) -> None:
     """Stop unless the two files of a chapter say the same."""
     ours = contents(chapter.notebook)
-    theirs = contents(_read(chapter.source.with_suffix(".md")))
+    markdown = chapter.source.with_suffix(".md")
+    theirs = contents(read_notebook(markdown, f"notebooks/{markdown.name}"))
     for number, here, there in zip_longest(ours, ours.values(), theirs.values(), fillvalue=[]):
         if here != there:
             pairs = zip_longest(here, there, fillvalue="(nothing)")
@@ -172,14 +173,14 @@ def main() -> int:
     return min(len(faults), 1)
 
 
-def _read(path: Path) -> NotebookNode:
+def read_notebook(path: Path, name: str) -> NotebookNode:
     """A notebook in either form; the readers have an error for each way of being broken."""
     try:
         return jupytext.read(path)
     except Exception as error:
         first = next(iter(str(error).splitlines()), "")
         reason = f"{type(error).__name__}: {first}"
-        raise BuildError(f"notebooks/{path.name} is no notebook ({reason})") from error
+        raise BuildError(f"{name} is no notebook ({reason})") from error
 
 
 def _files(node: object) -> Iterator[str]:

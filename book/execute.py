@@ -88,7 +88,7 @@ def run_chapter(chapter: Chapter, parameters: dict[str, Any], key: str, label: s
         metrics = _metrics(chapter, before)
         real = any(parameters.get(name) for name in ("photos", "mnist"))
         about = {"key": key, "parameters": parameters, "real": real, "device": metrics["device"]}
-        _clean(notebook, about)
+        clean(notebook, about)
         _replace(chapter.record, json.dumps(metrics, indent=1, ensure_ascii=False) + "\n")
         _replace(chapter.page, nbformat.writes(notebook) + "\n")
         partial.unlink()
@@ -123,7 +123,7 @@ make book ONLY={chapter.number}
 
 {chapter.targets}"""
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell(text)])
-    _clean(notebook, {"key": None})
+    clean(notebook, {"key": None})
     remove_page(chapter)
     chapter.page.parent.mkdir(parents=True, exist_ok=True)
     _replace(chapter.page, nbformat.writes(notebook) + "\n")
@@ -211,7 +211,7 @@ def _metrics(chapter: Chapter, before: dict[Path, tuple[int, int]]) -> dict[str,
     return json.loads(written[-1].read_text(encoding="utf-8"))
 
 
-def _clean(notebook: nbformat.NotebookNode, about: dict[str, Any]) -> None:
+def clean(notebook: nbformat.NotebookNode, about: dict[str, Any]) -> None:
     """Drop what differs between two runs with the same outputs; say what the page is made from."""
     kept = {k: v for k, v in notebook.metadata.items() if k == "language_info"}
     notebook.metadata = kept | {"kernelspec": KERNEL, KEY: about}

@@ -37,6 +37,8 @@ def key_of(chapter: Chapter, parameters: dict[str, Any]) -> str:
         inputs["recorded"] = _digests(root, files)
     if "labeled_set" in chapter.parameters:
         inputs["labeled_sets"] = _digests(root, (root / "notebooks/labeled_sets").glob("*.csv"))
+    if labels := parameters.get("labeled_set"):
+        inputs["labeled_set"] = _digest(root / labels)
     return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -76,7 +78,8 @@ def _digests(root: Path, paths: Any) -> dict[str, str]:
 
 @cache
 def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    data = path.read_bytes() if path.exists() else b""  # what a page was made from may be gone
+    return hashlib.sha256(data).hexdigest()
 
 
 @cache

@@ -53,11 +53,11 @@ def _record_of(notebook: Path) -> Path:
     """The record that an executed chapter has written, which its last cell names."""
     try:
         cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
-        said = [out.get("text", "") for cell in cells for out in cell.get("outputs", ())]
-        text = "".join(part for one in said for part in one)
+        outputs = [out for cell in cells for out in cell.get("outputs", ())]
+        text = "\n".join("".join(out.get("text", "")) for out in outputs)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{notebook} is no notebook ({type(error).__name__}: {error})") from error
-    named = re.findall(r"\bruns/\S+/metrics\.json", text)
+    named = re.findall(r"^runs/.+/metrics\.json$", text, re.MULTILINE)
     if not named:
         raise InputError(f"{notebook} names no metrics.json: its last cell has not been executed")
     path = project_root() / named[-1]

@@ -29,7 +29,7 @@ from filelock import FileLock
 from ssgan_core.device import broadcast, rank
 from ssgan_core.errors import InputError, apart, explain
 from ssgan_core.intervals import format_ci
-from ssgan_core.paths import Held, hold, project_root, whole_file
+from ssgan_core.paths import Held, hold, project_root, run_name, whole_file
 from ssgan_core.settings import Settings
 
 PACKAGES = ("torch", "torchvision", "nvidia-dali-cuda120", "numpy", "scikit-learn")
@@ -65,7 +65,8 @@ class Run:
         root: Path | None = None,
         folder: Path | None = None,
     ) -> Self:
-        """Open (or reopen) the run folder `runs/<chapter>/<profile>-<key>` below `root`.
+        """Open (or reopen) the run folder `runs/<chapter>/<profile>-<key>` below `root`; with a
+        labeled set `<profile>-<set>-<key>`.
 
         `folder` names another one, in which no run follows another: what is recorded there stays.
 
@@ -76,7 +77,8 @@ class Run:
         text = json.dumps([settings.choices, _checksums(data)], sort_keys=True)
         key = hashlib.sha256(text.encode()).hexdigest()[:8]
         root = root or project_root() / "runs"
-        place = folder or root / chapter / f"{settings.profile}-{key}"
+        told = (settings.profile, getattr(settings, "labeled_set", None), key)
+        place = folder or root / chapter / run_name(filter(None, told))
         started = time.perf_counter()
         run = cls(chapter, settings, dict(data), place, False, started, provenance())
         if folder:

@@ -166,6 +166,9 @@ def test_an_executed_notebook_leads_to_its_record(tmp_path, monkeypatch):
 
     executed(said[0])
     assert find_records(str(notebook)) == [record]
+    mine = write(tmp_path / "runs/08_a/quick-our own-12/metrics.json", {"ours": [0.5]})
+    executed("no line's end", "runs/08_a/quick-our own-12/metrics.json\n3 s\n")
+    assert find_records(str(notebook)) == [mine]
     executed()
     assert main([str(notebook)]) == 2
     executed("runs/08_a/quick-34/metrics.json")

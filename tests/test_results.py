@@ -57,6 +57,7 @@ def test_labels_are_part_of_a_run_and_places_are_not(tmp_path):
         return Run.open("chapter", Places.resolve(**settings), data, root=tmp_path).folder
 
     assert folder("a", labeled_set="my.csv") == folder("a", labeled_set="/here/my.csv")
+    assert folder("a", labeled_set="our own.csv").name.startswith("quick-our own-")
     assert folder("a", labeled_set="my.csv") != folder("b", labeled_set="my.csv")
     assert folder("a") != folder("a", steps=2)
 

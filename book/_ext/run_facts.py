@@ -22,6 +22,7 @@ MEANING = {
     "quick": "Sized for a laptop; the results that count are those of a full run.",
     "full": "The real size.",
 }
+OWN = "It learned from a labeled set of somebody's own; its numbers need not be the book's."
 
 
 def read_records(root: Path) -> dict[str, dict[str, Any]]:
@@ -48,12 +49,18 @@ def banner(record: dict[str, Any]) -> str:
         "Commit": record["git"],
         "Wall time": duration(record["wall_s"]),
     }
+    own = ""
+    if record["settings"].get("labeled_set"):
+        from ssgan_core.results import labeled_set  # brings PyTorch: only a page that needs it pays
+
+        facts = {"Labels": labeled_set(record)} | facts
+        own = f" {OWN}"
     items = "".join(
         f"<li><span>{name}</span> {html.escape(str(value))}</li>" for name, value in facts.items()
     )
     return (
         f'<aside class="how-run {profile}" aria-label="How this page was run">'
-        f"<p><strong>{profile.capitalize()} run.</strong> {MEANING[profile]}</p>"
+        f"<p><strong>{profile.capitalize()} run.</strong> {MEANING[profile]}{own}</p>"
         f"<ul>{items}</ul></aside>"
     )
 

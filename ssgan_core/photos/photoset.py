@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -94,10 +95,7 @@ def load_photos(settings: ImageSettings, report: Callable[[str], None]) -> Photo
     Raises InputError for a folder without usable photos, or with too many that `decode_all` cannot
     decode.
     """
-    if settings.photos:
-        name, root = "photographs", resolve_path(settings.photos)
-    else:
-        name, root = "drawn pets", drawn_pets(settings.pets, size=max(64, settings.size))
+    root = photo_folder(settings)
     photos = decode_all(scan(root), settings.size)
     report(f"{len(photos)} photos, {photos.layout}")
     report(photos.reason)
@@ -109,7 +107,14 @@ def load_photos(settings: ImageSettings, report: Callable[[str], None]) -> Photo
     moved = photos.table["split"].isin(HELD) & ~split.table["split"].isin(HELD)
     if moved.any():
         report(f"{moved.sum()} photos of val or test have a twin in training and are not tested")
-    return replace(split, name=name)
+    return replace(split, name="photographs" if settings.photos else "drawn pets")
+
+
+def photo_folder(settings: ImageSettings) -> Path:
+    """Where the photographs lie that the settings name; pets are drawn on first use."""
+    if settings.photos:
+        return resolve_path(settings.photos)
+    return drawn_pets(settings.pets, size=max(64, settings.size))
 
 
 def decode_all(photos: PhotoCollection, size: int, backend: str = "auto") -> PhotoSet:

@@ -8,6 +8,7 @@ import jupytext.cli
 import nbformat
 import pytest
 from book_root import FINISH, PARAMETERS, REPO, make_root, write_chapter
+from photo_tables import fill
 
 from book import expectations, freshness
 from book.build import build
@@ -240,6 +241,56 @@ def test_photos_go_only_to_chapters_that_have_the_parameter(root, tmp_path):
     assert second["parameters"] == {"profile": "smoke"}
 
 
+@pytest.fixture
+def labels(root):
+    """A chapter that takes a labeled set; photos, and a set of them."""
+    more = f"{PARAMETERS}\nlabeled_set = None  # labels"
+    write_chapter(root, "01_first", FINISH.format(name="01_first"), more)
+    fill(root / "pets", [f"{kind}/{i}.jpg" for kind in ("cat", "dog") for i in range(40)])
+    rows = [f"{kind}/{i}.jpg,{kind}" for kind in ("cat", "dog") for i in (1, 2)]
+    (root / "my.csv").write_text("\n".join(["path,label", *rows]))
+    return {"photos": "pets", "labels": "my.csv"}
+
+
+def test_a_labeled_set_goes_to_chapters_that_take_one_and_its_content_counts(root, labels, capsys):
+    (root / "book/expectations.toml").write_text('["01_first".smoke.real]\naccuracy = [0.9, 1]\n')
+    build(root, "smoke", html=False, **labels)  # outside the band, which does not count for it
+    first, second = (read_about(chapter) for chapter in chapters_of(root))
+    assert first["parameters"] == {"profile": "smoke", "photos": "pets", "labeled_set": "my.csv"}
+    assert second["parameters"] == {"profile": "smoke", "photos": "pets"}
+    build(root, "smoke", html=False, **labels)
+    assert "01_first: up to date" in capsys.readouterr().out
+    table = (root / "my.csv").read_text().replace("dog/2", "dog/3")
+    (root / "my.csv").write_text(table)
+    freshness._digest.cache_clear()  # as a new process
+    build(root, "smoke", html=False, **labels)
+    assert "01_first: up to date" not in capsys.readouterr().out
+    (root / "my.csv").unlink()
+    freshness._digest.cache_clear()
+    build(root, "smoke", only="02", photos="pets", html=False)
+    assert not read_about(chapters_of(root)[0]), "a page of labels that are gone"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"labels": "gone.csv"}, "LABELS=gone.csv: No such file or directory; accepted: a CSV"),
+        ({"labels": "pets"}, "LABELS=pets: Is a directory; accepted: a CSV (path,label)"),
+        ({"photos": "others"}, "LABELS=my.csv, on PHOTOS=others: The labeled set "),
+        ({"photos": None}, "LABELS=my.csv, on drawn pets, as PHOTOS is not given: The labeled "),
+    ],
+)
+def test_a_labeled_set_that_fits_no_photos_is_refused_before_anything_runs(
+    root, labels, change, message
+):
+    fill(root / "others", [f"{kind}.{i}.jpg" for kind in ("cat", "dog") for i in range(60, 99)])
+    with pytest.raises(BuildError) as caught:
+        build(root, "smoke", **labels | change)
+    assert str(caught.value).startswith(message)
+    assert len(str(caught.value).splitlines()) == 1 and len(str(caught.value)) < 600
+    assert not (root / "book/chapters").exists()
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -248,6 +299,7 @@ def test_photos_go_only_to_chapters_that_have_the_parameter(root, tmp_path):
         ({"photos": "_toc.yml"}, "PHOTOS=_toc.yml: Not a directory; accepted: a folder"),
         ({"mnist": "_toc.yml/x"}, "MNIST=_toc.yml/x: Not a directory; accepted: a folder"),
         ({"mnist": "x" * 300}, "MNIST=xxx"),
+        ({"labels": "~nobody-here/x"}, "LABELS=~nobody-here/x: No such user; accepted: a CSV"),
         ({"mnist": "~nobody-here/x"}, "MNIST=~nobody-here/x: No such user; accepted: a folder"),
         ({"only": "01,9"}, "ONLY=01,9: no chapter '9'; accepted are 01_first, 02_second"),
     ],

@@ -67,7 +67,7 @@ def test_help_lists_every_target_and_variable():
     text = make("help").stdout
     for target in re.findall(r"^([a-z]+):.*##", makefile, re.MULTILINE):
         assert target == "help" or f"make {target} " in text
-    for variable in ("PROFILE", "PHOTOS", "MNIST", "ONLY", "VENV"):
+    for variable in ("PROFILE", "PHOTOS", "LABELS", "MNIST", "ONLY", "NOTEBOOK", "VENV"):
         assert f"{variable}=" in text
         assert f"`{variable}`" in README
 
@@ -103,6 +103,7 @@ def test_a_checkout_may_lie_in_any_folder_and_is_installed_once(checkout):
     assert told(make("test", folder=checkout)) == [run]
     for target, words in {
         "pages": "<python><-m><book.build><--pages-only>",
+        "page": "<python><-m><book.page><--><>",
         "photos": "<python><-m><book.get_photos>",
         "lint": "<ruff><check><.>",
         "lock": "<uv><pip><compile><requirements.txt>",
@@ -148,13 +149,17 @@ def test_a_folder_of_any_name_reaches_the_builder_and_jupyter(checkout, name):
         ({}, {"PHOTOS": name, "MNIST": name}),
         ({}, {"SSGAN_PHOTOS": name, "SSGAN_MNIST": name}),
     ):
-        options = [f"{key}={value}" for key, value in given.items()]
+        options = [f"{key}={value}" for key, value in {"LABELS": name, **given}.items()]
         (line,) = told(make("book", *options, folder=checkout, **exported))
-        assert line.startswith(f"{words}<--photos={name}><--mnist={name}><--only=> ")
+        assert line.startswith(
+            f"{words}<--photos={name}><--labels={name}><--mnist={name}><--only=> "
+        )
         (line,) = told(make("lab", *options, folder=checkout, MPLBACKEND="Agg", **exported))
         assert line.startswith("<python><-m><jupyterlab>")
         assert line.endswith(f" photos={there} mnist={there} env= backend=")
-    assert told(make("help", f"PHOTOS={name}", folder=checkout))[-4].endswith(f"[{name}]")
+    (line,) = told(make("page", f"NOTEBOOK={name}", folder=checkout))
+    assert line.startswith(f"<python><-m><book.page><--><{name}> ")
+    assert told(make("help", f"PHOTOS={name}", folder=checkout))[-5].endswith(f"[{name}]")
     (line,) = told(make("book", "PHOTOS=", folder=checkout, SSGAN_PHOTOS=name))
     assert "<--photos=>" in line
 

@@ -76,13 +76,13 @@ def build(
                     execute.write_placeholder(chapter)
         elif failures := _run(chapters, selected, profile, data):
             raise BuildError("\n".join(failures))
-        faults = [
-            fault
+        checked = [
+            expectations.check(root, _record(chapter))
             for chapter in chapters
-            if (about := execute.read_about(chapter))
-            for fault in expectations.check(root, chapter.name, about, _record(chapter))
+            if execute.read_about(chapter)
         ]
-        if faults:
+        checked += expectations.check_recorded(root).values()
+        if faults := [fault for one in checked for fault in one.faults]:
             raise BuildError("\n".join(faults))
         if html:
             started = time.monotonic()

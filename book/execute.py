@@ -86,8 +86,7 @@ def run_chapter(chapter: Chapter, parameters: dict[str, Any], key: str, label: s
         if note := take_stderr(notebook):
             say(f"{label}   note: {note} ({chapter.log('.log').relative_to(chapter.root)})")
         metrics = _metrics(chapter, before)
-        real = any(parameters.get(name) for name in ("photos", "mnist"))
-        about = {"key": key, "parameters": parameters, "real": real, "device": metrics["device"]}
+        about = {"key": key, "parameters": parameters, "device": metrics["device"]}
         clean(notebook, about)
         _replace(chapter.record, json.dumps(metrics, indent=1, ensure_ascii=False) + "\n")
         _replace(chapter.page, nbformat.writes(notebook) + "\n")

@@ -1,12 +1,14 @@
 """Bands that the book's numbers must lie in before it is published."""
 
+import json
 import math
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from statistics import mean
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import AfterValidator, FiniteFloat, TypeAdapter, ValidationError
+from pydantic import AfterValidator, BaseModel, FiniteFloat, ValidationError
 
 from book.common import BuildError
 
@@ -18,45 +20,91 @@ def _ascending(band: tuple[float, float]) -> tuple[float, float]:
 
 
 Band = Annotated[tuple[FiniteFloat, FiniteFloat], AfterValidator(_ascending)]
-Bands = TypeAdapter(
-    dict[str, dict[Literal["smoke", "quick", "full"],
-                   dict[Literal["embedded", "real"], dict[str, Band]]]]
-)  # fmt: skip
+Profile = Literal["smoke", "quick", "full"]
+Data = Literal["embedded", "real"]
 
 
-def check(root: Path, chapter: str, about: dict[str, Any], metrics: dict[str, Any]) -> list[str]:
-    """Faults of one chapter's numbers against `book/expectations.toml`, one sentence each.
+class Bands(BaseModel, extra="allow"):
+    """What `book/expectations.toml` says: bands of the recorded experiments, and of chapters."""
 
-    The file holds, under `[chapter.profile.embedded]` or `[chapter.profile.real]`, lines
-    `metric = [lowest, highest]`; a dot in a quoted metric goes down into nested values, and a
-    list of repeated runs counts by its mean. Of somebody's own labeled set nothing is expected.
-    Raises BuildError for a file that is not so.
+    recorded: dict[str, dict[str, Band]] = {}
+    __pydantic_extra__: dict[str, dict[Profile, dict[Data, dict[str, Band]]]]
+
+
+class Checked(NamedTuple):
+    """How many bands there are, and of each that is not held one sentence."""
+
+    count: int
+    faults: list[str]
+
+    def __str__(self) -> str:
+        return f"{self.count - len(self.faults)} of {self.count} held" if self.count else "no bands"
+
+
+def check(root: Path, metrics: Mapping[str, Any]) -> Checked:
+    """One chapter's numbers against the bands of its profile and data.
+
+    A dot in a metric goes down into nested values; a list of repeated runs counts by its mean. Of
+    somebody's own labeled set nothing is expected.
+    Raises BuildError where `book/expectations.toml` cannot be read.
     """
-    bands = _read(root / "book" / "expectations.toml")
-    if about["parameters"].get("labeled_set"):
-        return []
-    profile = about["parameters"]["profile"]
-    data = "real" if about["real"] else "embedded"
+    chapter, profile, settings = (metrics[name] for name in ("chapter", "profile", "settings"))
+    data = "real" if settings.get("photos") or settings.get("mnist") else "embedded"
+    bands = _read(root / "book/expectations.toml").__pydantic_extra__
+    own = settings.get("labeled_set")
+    here = {} if own else bands.get(chapter, {}).get(profile, {}).get(data, {})
+    return Checked(
+        len(here), _faults(f"{chapter}, {profile}, {data} data", here, metrics["values"])
+    )
+
+
+def check_recorded(root: Path) -> dict[str, Checked]:
+    """The recorded runs of every experiment that has bands against them, all runs by their mean.
+
+    Raises BuildError where `book/expectations.toml` or a record cannot be read.
+    """
+    found: dict[str, Checked] = {}
+    for runs, bands in _read(root / "book/expectations.toml").recorded.items():
+        name = runs.split("/")[0]
+        count, faults = found.get(name, Checked(0, []))
+        more = _faults(f"recorded {runs}", bands, _recorded_values(root / "book/recorded", runs))
+        found[name] = Checked(count + len(bands), faults + more)
+    return found
+
+
+def _recorded_values(shelf: Path, runs: str) -> dict[str, dict[str, list[Any]]]:
+    """Method → column → what the records below the folders `runs` hold, one list of all runs."""
+    values: dict[str, dict[str, list[Any]]] = {}
+    for path in sorted(shelf.glob(f"{runs}/**/metrics.json")):
+        try:
+            for method, columns in json.loads(path.read_text(encoding="utf-8"))["values"].items():
+                for column, each in columns.items():
+                    values.setdefault(method, {}).setdefault(column, []).extend(each)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise BuildError(f"{path} is no record of a training: {error!r}") from None
+    return values
+
+
+def _faults(where: str, bands: Mapping[str, Band], values: Any) -> list[str]:
     faults = []
-    for metric, (low, high) in bands.get(chapter, {}).get(profile, {}).get(data, {}).items():
-        where = f"{chapter}, {profile}, {data} data: {metric}"
-        value = lookup(metrics["values"], metric)
+    for metric, (low, high) in bands.items():
+        value = lookup(values, metric)
         if value is None:
-            faults.append(f"{where} is missing, expected in [{low:g}, {high:g}]")
+            faults.append(f"{where}: {metric} is missing, expected in [{low:g}, {high:g}]")
         elif not low <= value <= high:
-            faults.append(f"{where} = {value:g} is outside [{low:g}, {high:g}]")
+            faults.append(f"{where}: {metric} = {value:g} is outside [{low:g}, {high:g}]")
     return faults
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read(path: Path) -> Bands:
     try:
-        return Bands.validate_python(tomllib.loads(path.read_text(encoding="utf-8")))
+        return Bands.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         raise BuildError(
             f"book/expectations.toml: {where} is {first['input']!r}; accepted under "
-            "[chapter.quick.embedded]: metric = [lowest, highest]"
+            "[chapter.quick.embedded] and [recorded.experiment]: metric = [lowest, highest]"
         ) from None
     except (OSError, ValueError) as error:  # no TOML, no UTF-8
         raise BuildError(f"book/expectations.toml: {error}") from None

@@ -23,7 +23,8 @@ folder.mkdir(parents=True, exist_ok=True)
 (folder / "metrics.json").write_text(json.dumps({{
     "chapter": "{name}", "profile": profile, "values": {{"accuracy": helper.ACCURACY}},
     "settings": {{"seed": 0}}, "data": {{"name": "dots", "checksum": "0123456789"}},
-    "git": "abc", "device": "a CPU", "wall_s": 1.5}}))
+    "git": "abc", "device": "a CPU", "python": "3.0", "versions": {{"torch": "2.0", "dali": None}},
+    "finished": "2026-01-02T03:04:05+00:00", "wall_s": 1.5}}))
 print("accuracy", helper.ACCURACY)"""
 
 
@@ -49,11 +50,15 @@ def make_root(root: Path) -> Path:
         (root / folder).mkdir(parents=True)
     shutil.copytree(REPO / "book" / "_ext", root / "book" / "_ext")
     shutil.copytree(REPO / "book" / "_assets", root / "book" / "_assets")
+    for name in ("__init__", "common", "expectations", "record"):  # what the extensions import
+        shutil.copy(REPO / "book" / f"{name}.py", root / "book")
     shutil.copy(REPO / "_config.yml", root)
     (root / "book" / "logs" / "config").mkdir(parents=True)  # draws nothing: no fonts to look for
     (root / "book" / "references.bib").write_text("")
     (root / "book" / "index.md").write_text("# A book\n\n```{run-times}\n```\n")
     (root / "book" / "expectations.toml").write_text("")
+    (root / "book" / "recorded").mkdir()
+    (root / "book" / "recorded" / "experiments.toml").write_text("")
     (root / "requirements.lock").write_text("nothing==1\n")
     (root / "ssgan_core" / "__init__.py").write_text("")
     (root / "ssgan_core" / "helper.py").write_text("ACCURACY = 0.8\n")

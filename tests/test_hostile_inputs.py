@@ -117,10 +117,10 @@ def test_any_bands_are_checked_or_the_file_is_named(bands):
     with tempfile.TemporaryDirectory() as root:
         Path(root, "book").mkdir()
         Path(root, "book/expectations.toml").write_bytes(text.encode("utf-8", "surrogatepass"))
-        about = {"parameters": {"profile": "quick"}, "real": False}
+        about = {"chapter": "01_first", "profile": "quick", "settings": {}}
         for value in (0.5, [0.5, None], bands):
             with refused(BuildError, "book/expectations.toml"):
-                check(Path(root), "01_first", about, {"values": {"accuracy": value}})
+                check(Path(root), about | {"values": {"accuracy": value}})
 
 
 RECORD = {"values": {"ours": {"last": [0.9]}}, "settings": {"seed": 0}, "device": "d", "git": "g",

@@ -1,20 +1,22 @@
 """What the runs say about themselves, shown in the book.
 
 Beside each executed chapter lies its `metrics.json` (`book/chapters/NN_name.json`). From it come
-the line "how this page was run" under every chapter's title, the table of run times
-(`{run-times}`) and tables of results on other pages (`{run-results}`). The trainings recorded under
-`book/recorded` have a table of their own (`{recorded-results}`).
+the line "how this page was run" under every chapter's title, the status of what was run and of what
+was recorded (`{run-times}`) and tables of results on other pages (`{run-results}`). The trainings
+recorded under `book/recorded` have a table of their own (`{recorded-results}`).
 """
 
 import html
 import json
-import tomllib
 from pathlib import Path
 from typing import Any
 
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
+
+from book.expectations import check, check_recorded
+from book.record import commands, experiments
 
 CHAPTERS = "book/chapters"
 MEANING = {
@@ -90,17 +92,62 @@ def _table(rows: list[list[str]], header: list[str]) -> nodes.table:
 
 
 class RunTimes(SphinxDirective):
-    """Table of every chapter's profile, device, data and wall time."""
+    """Two tables: how every chapter was run, and what of every experiment is recorded.
+
+    Both say how many of the bands that `book/expectations.toml` sets for the numbers are held.
+    """
 
     def run(self) -> list[nodes.Node]:
-        records = read_records(Path(self.env.srcdir))
-        rows = [
-            [name, r["profile"], r["data"]["name"], r["device"], duration(r["wall_s"])]
-            for name, r in records.items()
+        root = Path(self.env.srcdir)
+        self.env.note_reread()  # runs may have come that Sphinx does not know of
+        return [chapters_table(root), experiments_table(root)]
+
+
+def chapters_table(root: Path) -> nodes.table:
+    records = read_records(root)
+    rows = [
+        [
+            name,
+            record["profile"],
+            record["data"]["name"],
+            record["device"],
+            record["finished"][:10],
+            duration(record["wall_s"]),
+            versions(record),
+            str(check(root, record)),
         ]
-        total = sum(r["wall_s"] for r in records.values())
-        rows.append(["in all", "", "", "", duration(total)])
-        return [_table(rows, ["chapter", "profile", "data", "device", "wall time"])]
+        for name, record in records.items()
+    ]
+    total = sum(record["wall_s"] for record in records.values())
+    rows.append(["in all", "", "", "", "", duration(total), "", ""])
+    header = ["chapter", "profile", "data", "device", "date", "wall time", "versions", "bands"]
+    return _table(rows, header)
+
+
+def versions(record: dict[str, Any]) -> str:
+    """`Python 3.11.7, torch 2.15.0, …` of the packages that were there."""
+    named = {"Python": record["python"]} | record["versions"]
+    return ", ".join(f"{name} {version}" for name, version in named.items() if version)
+
+
+def experiments_table(root: Path) -> nodes.table:
+    rows, checked = [], check_recorded(root)
+    for name, experiment in experiments(root).items():
+        folders = commands(root, name, str(root))
+        paths = [path for folder in folders if (path := folder / "metrics.json").exists()]
+        runs = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
+        days = sorted({run["finished"][:10] for run in runs})
+        rows.append(
+            [
+                name,
+                experiment["about"],
+                f"{len(runs)} of {len(folders)}",
+                "; ".join(dict.fromkeys(run["device"] for run in runs)) or "–",
+                " to ".join(dict.fromkeys([*days[:1], *days[-1:]])) or "–",
+                str(checked.get(name, "no bands")),
+            ]
+        )
+    return _table(rows, ["experiment", "what it is", "runs", "device", "dates", "bands"])
 
 
 class RunResults(SphinxDirective):
@@ -148,9 +195,7 @@ class RecordedResults(SphinxDirective):
         shelf = Path(self.env.srcdir) / "book/recorded"
         self.env.note_reread()  # runs may have come that Sphinx does not know of
         rows = []
-        for name, experiment in tomllib.loads(
-            (shelf / "experiments.toml").read_text(encoding="utf-8")
-        ).items():
+        for name, experiment in experiments(shelf.parents[1]).items():
             runs = read_recorded(shelf / name, settings_then)
             if runs.empty or "data" not in experiment:  # without: drawn pets
                 continue

@@ -40,7 +40,6 @@ def test_a_build_leaves_page_and_record_and_a_second_one_runs_nothing(root, caps
     about = read_about(chapters_of(root)[0])
     assert about["parameters"] == {"profile": "smoke"}
     assert about["device"] == "a CPU"
-    assert about["real"] is False
     record = json.loads(page(root, "01_first").with_suffix(".json").read_text())
     assert record["values"] == {"accuracy": 0.8}
     notebook = nbformat.read(page(root, "01_first"), as_version=4)
@@ -150,8 +149,9 @@ def test_bands_are_by_profile_and_data_and_reach_nested_values(root):
     path.write_text('["01_first".quick.real]\n"ours.mean" = [0.5, 0.6]\n')
 
     def faults(value, profile="quick", real=True):
-        about = {"parameters": {"profile": profile}, "real": real}
-        return expectations.check(root, "01_first", about, {"values": {"ours": {"mean": value}}})
+        settings = {"photos": "folder"} if real else {}
+        metrics = {"chapter": "01_first", "profile": profile, "settings": settings}
+        return expectations.check(root, metrics | {"values": {"ours": {"mean": value}}}).faults
 
     assert faults(0.55) == []
     assert faults(0.7, profile="full") == faults(0.7, real=False) == []
@@ -161,6 +161,24 @@ def test_bands_are_by_profile_and_data_and_reach_nested_values(root):
     path.write_text("nonsense")
     with pytest.raises(BuildError, match=r"expectations\.toml"):
         faults(0.7)
+
+
+def test_recorded_runs_outside_their_bands_fail_the_build(root):
+    (root / "book/expectations.toml").write_text(
+        '[recorded.long]\n"ours.last" = [0.5, 0.6]\n"other.last" = [0, 1]\n'
+        '[recorded."long/10-*"]\n"ours.last" = [0.8, 1]\n'
+    )
+    for folder, value in {"10-a": 0.9, "10-b": 0.8, "20-a": 0.1}.items():
+        path = root / "book/recorded/long" / folder / "metrics.json"
+        path.parent.mkdir(parents=True)
+        path.write_text(json.dumps({"values": {"ours": {"last": [value]}}}))
+    (checked,) = expectations.check_recorded(root).values()
+    assert str(checked) == "2 of 3 held", "the mean of all runs, and of those named by a pattern"
+    with pytest.raises(BuildError, match=r"^recorded long: other\.last is missing.* in \[0, 1\]$"):
+        build(root, "smoke", html=False)
+    path.write_text("{")
+    with pytest.raises(BuildError, match=r"20-a/metrics\.json is no record of a training"):
+        expectations.check_recorded(root)
 
 
 def test_the_key_changes_with_what_the_chapter_depends_on_and_nothing_else(root, tmp_path):
@@ -237,7 +255,6 @@ def test_photos_go_only_to_chapters_that_have_the_parameter(root, tmp_path):
     build(root, "smoke", photos="pictures", html=False)
     first, second = (read_about(chapter) for chapter in chapters_of(root))
     assert first["parameters"] == {"profile": "smoke", "photos": "pictures"}
-    assert first["real"] is True
     assert second["parameters"] == {"profile": "smoke"}
 
 

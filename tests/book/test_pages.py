@@ -31,23 +31,31 @@ RESULTS = """
 ```{recorded-results}
 ```
 """
-EXPERIMENTS = """
-[long]
-about = "a long run"
-data = "photos"
-[drawn]
-about = "on drawn pets"
-[never]
-about = "never run"
-data = "photos"
+EXPERIMENTS = "".join(
+    f'[{name}]\nabout = "{about}"\n{data}command = "one"\n[{name}.options]\n'
+    f"[{name}.each]\nseed = [0, 1, 2]\n"
+    for name, about, data in (
+        ("long", "a long run", 'data = "photos"\n'),
+        ("drawn", "on drawn pets", ""),
+        ("never", "never run", 'data = "photos"\n'),
+    )
+)
+BANDS = """
+["01_first".smoke.embedded]
+accuracy = [0.7, 0.9]
+[recorded.long]
+"ssgan.last" = [0.7, 0.72]
+["recorded"."drawn/*"]
+"ssgan.last" = [0.9, 1.0]
+"ssgan.minutes" = [59, 61]
 """
 
 
-def record(folder, accuracy):
+def record(folder, accuracy, day="2026-01-01"):
     """The metrics of a training that ended with this accuracy."""
     folder.mkdir(parents=True)
     values = {"ssgan": {"last": [accuracy], "minutes": [60.0], "steps": [10]}}
-    origin = {"device": "a CPU", "git": "abc", "finished": "2026-01-01", "data": {"name": "dots"}}
+    origin = {"device": "a CPU", "git": "abc", "finished": day, "data": {"name": "dots"}}
     metrics = origin | {"values": values, "settings": {"seed": 0}}
     (folder / "metrics.json").write_text(json.dumps(metrics))
 
@@ -59,14 +67,19 @@ def root(tmp_path_factory):
         index.write(RESULTS)
     record(root / "book/recorded/long/0", 0.70)
     record(root / "book/recorded/drawn/0", 0.99)
-    record(root / "book/recorded/long/1", 0.72)
+    record(root / "book/recorded/long/1", 0.72, "2026-01-03")
     (root / "book/recorded/experiments.toml").write_text(EXPERIMENTS)
+    (root / "book/expectations.toml").write_text(BANDS)
     build(root, "smoke", only="01")
     return root
 
 
 def html(root, name):
     return (root / "_build/html/book" / f"{name}.html").read_text(encoding="utf-8")
+
+
+def words(root, name):
+    return re.sub(r"<[^>]+>|\s+", " ", html(root, name))
 
 
 def test_a_page_says_how_it_was_run(root):
@@ -83,12 +96,22 @@ def test_a_chapter_that_did_not_run_has_a_page_that_says_so(root):
     assert "how-run" not in text
 
 
-def test_run_times_are_listed(root):
-    assert re.search(r"01_first.*smoke.*dots.*a CPU.*2 s", html(root, "index"), re.DOTALL)
+def test_what_was_run_is_listed(root):
+    row = "01_first +smoke +dots +a CPU +2026-01-02 +2 s +Python 3.0, torch 2.0 +1 of 1 held"
+    assert re.search(row, words(root, "index"))
+
+
+def test_what_is_recorded_and_wanted_is_listed(root):
+    for row in (
+        "long +a long run +2 of 3 +a CPU +2026-01-01 to 2026-01-03 +1 of 1 held",
+        "drawn +on drawn pets +1 of 3 +a CPU +2026-01-01 +2 of 2 held",
+        "never +never run +0 of 3 +– +– +no bands",
+    ):
+        assert re.search(row, words(root, "index"))
 
 
 def test_results_of_the_runs_are_shown_and_none_is_made_up(root):
-    text = re.sub(r"<[^>]+>|\s+", " ", html(root, "index"))
+    text = words(root, "index")
     for row in (
         "what was run +80.0 % +1 +smoke, dots",
         "what was not +not part of this run",
@@ -98,9 +121,9 @@ def test_results_of_the_runs_are_shown_and_none_is_made_up(root):
 
 
 def test_recorded_runs_are_shown_and_none_is_made_up(root):
-    text = re.sub(r"<[^>]+>|\s+", " ", html(root, "index"))
+    text = words(root, "index")
     assert re.search("a long run +ssgan +71.0 ± 12.7 % +2 +a CPU", text)
-    assert "never run" not in text and "on drawn pets" not in text
+    assert len(re.findall("never run|on drawn pets", text)) == 2, "in the table of the wanted alone"
 
 
 def test_no_page_loads_anything_from_a_network(root):

@@ -13,6 +13,7 @@ import pytest
 
 from book import record
 from book.common import BuildError
+from book.expectations import check_recorded
 from ssgan_core.digits.step import METHODS, Recipe
 from ssgan_core.errors import InputError
 from ssgan_core.intervals import format_ci, gain, in_words, interval_table, mean_ci
@@ -263,6 +264,13 @@ def test_the_digits_command_goes_on_where_it_was_killed(tmp_path, monkeypatch, c
 def test_bad_options_of_the_digits_command(arguments, message, tmp_path, capsys):
     assert train_digits([*arguments, "--out", str(tmp_path / "run")]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_what_is_recorded_with_the_book_lies_in_its_bands():
+    checked = check_recorded(record.ROOT)
+    assert checked.keys() <= record.experiments(record.ROOT).keys()
+    assert "cats-and-dogs" in checked
+    assert not [fault for one in checked.values() for fault in one.faults]
 
 
 @pytest.mark.parametrize("name", record.experiments(record.ROOT))

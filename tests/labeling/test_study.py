@@ -23,7 +23,8 @@ def test_mean_and_spread_stand_against_those_of_random_sets():
     assert told["mean against random"] == str(gap(TYPICAL, RANDOM)) and told["sets"] == 3
     assert told["spread against random"].startswith(f"{spread_ratio(TYPICAL, RANDOM)[0]:.2f} (")
     assert told["standard deviation"] == "2.0"
-    assert set(table.loc[(100, "random"), ["mean against random", "spread against random"]]) == {"–"}
+    compared = ["mean against random", "spread against random"]
+    assert set(table.loc[(100, "random"), compared]) == {"–"}
     assert table.loc[(100, "herding"), "spread against random"] == "–"
     assert table.loc[(100, "herding"), "mean against random"] == "+5.0 points"
 

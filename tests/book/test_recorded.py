@@ -277,6 +277,7 @@ def test_what_is_recorded_with_the_book_lies_in_its_bands():
 def test_every_experiment_is_a_command_that_is_accepted(name, tmp_path, monkeypatch):
     """Each command line is parsed by the command itself; only its training is left out."""
     from ssgan_core import pretrain as features_module
+    from ssgan_core import probe as probes_module
     from ssgan_core import train as photos_module
     from ssgan_core import train_digits as digits_module
 
@@ -284,10 +285,12 @@ def test_every_experiment_is_a_command_that_is_accepted(name, tmp_path, monkeypa
     monkeypatch.setattr(photos_module, "train", seen.append)
     monkeypatch.setattr(digits_module, "train_digits", seen.append)
     monkeypatch.setattr(features_module, "learn", seen.append)
+    monkeypatch.setattr(probes_module, "probe_choices", seen.append)
     modules = {
         "ssgan_core.train": train,
         "ssgan_core.train_digits": train_digits,
         "ssgan_core.pretrain": features_module.main,
+        "ssgan_core.probe": probes_module.main,
     }
     lines = record.commands(record.ROOT, name, str(tmp_path))
     each = record.experiments(record.ROOT)[name]["each"].values()

@@ -24,7 +24,7 @@ ROWS = {
     "supervised-augmented": "labels alone",
     "article": "the article's GAN",
     "ssgan-contrast-minus-gan": "unlabeled photos, no GAN",
-    "ssgan-contrast": "unlabeled photos and a GAN",
+    "ssgan-contrast": "the same with a GAN",
 }
 PHOTOS_ADD = "The unlabeled photos add"
 QUESTIONS = {
@@ -69,9 +69,8 @@ def headline(shelf: Path) -> str:
     )
     origin = origin_table(runs)
     facts = [
-        "Test accuracy on photographs, from guessing to all of them right",
-        "a dot is one draw of the labels",
-        "an open one a training with labels chosen by eye",
+        "Test accuracy, from guessing to all right; a dot is a run",
+        "an open one a run with hand-picked labels",
         f"{int(runs['size'].iloc[0])} px",
         *("; ".join(dict.fromkeys(origin[name])) for name in ("device", "commit")),
         origin.date.max(),

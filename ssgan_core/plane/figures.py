@@ -103,8 +103,7 @@ def animate(
             ax.clear()
             draw(ax, item)
             ax.set_title(name, fontsize=10)
-        if "step" in moment[0]:
-            figure.suptitle(f"step {moment[0]['step']:,}", fontsize=10)
+        figure.suptitle(f"step {moment[0]['step']:,}", fontsize=10)
         canvas.draw()
         frames.append(np.array(canvas.buffer_rgba())[..., :3])
     return animation(frames, alt, milliseconds)
@@ -184,19 +183,30 @@ def shares_of(levels: Tensor) -> Tensor:
     return (1 + values * values.abs()) / 2
 
 
-def belt(film: Tensor, labeled: Tensor, data: PlaneData, name: str, alt: str) -> Image:
+def belt(
+    film: Tensor, labeled: Tensor, data: PlaneData, steps: int, every: int, name: str, alt: str
+) -> Image:
     """One run of `film_watch` as an animated GIF: its generated points, and its class boundary."""
     cells, known = FILM_SIDE**2, (data.points[labeled], data.classes[labeled])
     moments = [
-        {"class": shares_of(row[:cells]), "points": (row[2 * cells : -1] / 255 - 0.5) * 2 * LIMIT}
-        for row in film.float()
+        {
+            "step": moment_of(i, steps, every),
+            "class": shares_of(row[:cells]),
+            "points": (row[2 * cells : -1].view(-1, 2) / 255 - 0.5) * 2 * LIMIT,
+        }
+        for i, row in enumerate(film.float())
     ]
 
     def draw(axes: Axes, moment: dict) -> None:
         draw_map(axes, moment["class"])
-        draw_points(axes, data.points, known, moment["points"].view(-1, 2))
+        draw_points(axes, data.points, known, moment["points"])
 
-    return animate({name: moments}, draw, alt, size=4.2)
+    return animate({name: moments}, draw, alt, size=3.2)
+
+
+def moment_of(i: int, steps: int, every: int) -> int:
+    """After how many steps the moment i of a film was."""
+    return min(i * every, steps - 1) + 1
 
 
 def film(
@@ -237,7 +247,7 @@ def film(
         ],
         "pair": [list(enter).index(name) for name in pair],
         "draws": list(draws),
-        "steps": [min(i * every, steps - 1) + 1 for i in range(shown.shape[2])],
+        "steps": [moment_of(i, steps, every) for i in range(shown.shape[2])],
         "side": FILM_SIDE,
         "half": FILM_HALF,
         "size": shown.shape[3],

@@ -208,7 +208,7 @@ def jupyter_book(root: Path, log: Path) -> None:
 
 def refuse_raw_markup(pages: Path) -> None:
     """Stop at roles that a page shows as text: Sphinx takes them for prose and does not warn."""
-    role = re.compile(r"\{(?:glue:?\w*|ref|numref|eq|cite:?\w*|doc|term|math)\}")
+    role = re.compile(r"\{(?:glue:?\w*|ref|numref|eq|cite:?\w*|doc|term|math|ran)\}")
     found = [
         f"{page.stem}: the page shows {match[0]} as text"
         for page in sorted(pages.rglob("*.html"))

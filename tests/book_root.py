@@ -23,8 +23,8 @@ folder.mkdir(parents=True, exist_ok=True)
 (folder / "metrics.json").write_text(json.dumps({{
     "chapter": "{name}", "profile": profile, "values": {{"accuracy": helper.ACCURACY}},
     "settings": {{"seed": 0}}, "data": {{"name": "dots", "checksum": "0123456789"}},
-    "git": "abc", "device": "a CPU", "python": "3.0", "versions": {{"torch": "2.0", "dali": None}},
-    "finished": "2026-01-02T03:04:05+00:00", "wall_s": 1.5}}))
+    "git": "abc", "device": "a CPU", "wall_s": 1.5, "finished": "2026-01-02T03:04:05+00:00",
+    "python": "3.12.1", "versions": {{"torch": "2.9.0", "dali": None}}}}))
 print("accuracy", helper.ACCURACY)"""
 
 

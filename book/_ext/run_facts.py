@@ -1,9 +1,10 @@
 """What the runs say about themselves, shown in the book.
 
 Beside each executed chapter lies its `metrics.json` (`book/chapters/NN_name.json`). From it come
-the line "how this page was run" under every chapter's title, the status of what was run and of what
-was recorded (`{run-times}`) and tables of results on other pages (`{run-results}`). The trainings
-recorded under `book/recorded` have a table of their own (`{recorded-results}`).
+the line "how this page was run" under every chapter's title, how long a chapter ran (role `ran`),
+the status of what was run and of what was recorded (`{run-times}`) and tables of results
+(`{run-results}`). The trainings recorded under `book/recorded` have a table of their own
+(`{recorded-results}`).
 """
 
 import html
@@ -13,15 +14,16 @@ from typing import Any
 
 from docutils import nodes
 from sphinx.application import Sphinx
-from sphinx.util.docutils import SphinxDirective
+from sphinx.util.docutils import SphinxDirective, SphinxRole
 
 from book.expectations import check, check_recorded
 from book.record import commands, experiments
 
 CHAPTERS = "book/chapters"
+RECORDED = "recorded"  # where a page shows recorded runs first
 MEANING = {
     "smoke": "It tests the plumbing; its numbers mean nothing.",
-    "quick": "Sized for a laptop; the results that count are those of a full run.",
+    "quick": "Sized for a laptop, to show how a method works.",
     "full": "The real size.",
 }
 OWN = "It learned from a labeled set of somebody's own; its numbers need not be the book's."
@@ -41,14 +43,16 @@ def duration(seconds: float) -> str:
     return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
 
 
-def banner(record: dict[str, Any]) -> str:
-    """HTML of the line that says how a page was run."""
+def banner(record: dict[str, Any], recorded: str | None = None) -> str:
+    """HTML of the line that says how a page was run; `recorded` is where it shows longer runs."""
     profile = record["profile"]
     facts = {
         "Data": f"{record['data']['name']} ({record['data']['checksum'][:8]})",
         "Device": record["device"],
         "Seed": record["settings"].get("seed", "–"),
+        "Date": record["finished"][:10],
         "Commit": record["git"],
+        "Versions": f"Python {record['python']}, PyTorch {record['versions']['torch']}",
         "Wall time": duration(record["wall_s"]),
     }
     own = ""
@@ -60,9 +64,10 @@ def banner(record: dict[str, Any]) -> str:
     items = "".join(
         f"<li><span>{name}</span> {html.escape(str(value))}</li>" for name, value in facts.items()
     )
+    link = f' <a href="#{recorded}">Recorded results</a> stand below.' if recorded else ""
     return (
         f'<aside class="how-run {profile}" aria-label="How this page was run">'
-        f"<p><strong>{profile.capitalize()} run.</strong> {MEANING[profile]}{own}</p>"
+        f"<p><strong>{profile.capitalize()} run.</strong> {MEANING[profile]}{own}{link}</p>"
         f"<ul>{items}</ul></aside>"
     )
 
@@ -73,7 +78,24 @@ def _add_banner(app: Sphinx, doctree: nodes.document) -> None:
     title = next(doctree.findall(nodes.title), None)
     if record and title:
         place = title.parent.index(title) + 1
-        title.parent.insert(place, nodes.raw("", banner(record), format="html"))
+        cells = (
+            n for n in doctree.findall(nodes.container) if "tag_reads-recorded" in n["classes"]
+        )
+        if shown := next(cells, None):
+            shown["ids"].append(RECORDED)
+        line = banner(record, RECORDED if shown else None)
+        title.parent.insert(place, nodes.raw("", line, format="html"))
+
+
+class Ran(SphinxRole):
+    """How long the chapter of a number ran, and at which size."""
+
+    def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
+        for name, record in read_records(Path(self.env.srcdir)).items():
+            if name.startswith(f"{self.text}_"):
+                told = f"{duration(record['wall_s'])} at {record['profile']}"
+                return [nodes.inline(text=told, classes=["ran"])], []
+        return [nodes.inline(text="not run in this build", classes=["ran"])], []
 
 
 def _table(rows: list[list[str]], header: list[str]) -> nodes.table:
@@ -201,14 +223,17 @@ class RecordedResults(SphinxDirective):
                 continue
             about = experiment["about"]
             for method, told in interval_table(runs).iterrows():
-                devices = "; ".join(runs.device[runs.method == method].unique())
-                rows.append([about, method, told["test accuracy"], str(told.runs), devices])
+                own = runs[runs.method == method]
+                facts = [str(told.runs), f"{own.steps.mean():,.0f}", "; ".join(own.device.unique())]
+                rows.append([about, method, told["test accuracy"], *facts])
                 about = ""  # once for all methods
-        rows = rows or [["nothing has been recorded for this version of the book", *[""] * 4]]
-        return [_table(rows, ["experiment", "method", "test accuracy", "runs", "device"])]
+        rows = rows or [["nothing has been recorded for this version of the book", *[""] * 5]]
+        header = ["experiment", "method", "test accuracy", "runs", "steps a run", "device"]
+        return [_table(rows, header)]
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
+    app.add_role("ran", Ran())
     app.add_directive("run-times", RunTimes)
     app.add_directive("run-results", RunResults)
     app.add_directive("recorded-results", RecordedResults)

@@ -90,10 +90,11 @@ def animate(
     draw: Callable[[Axes, dict], None],
     alt: str,
     milliseconds: int = 350,
+    size: float = 1.95,
 ) -> Image:
-    """Snapshots of several runs side by side as an animated GIF."""
+    """Snapshots of several runs side by side, each of a size in inches, as an animated GIF."""
     columns = len(stories)
-    figure = Figure(figsize=(1.95 * columns, 2.35), dpi=84, layout="none")
+    figure = Figure(figsize=(size * columns, size + 0.4), dpi=84, layout="none")
     axes = figure.subplots(1, columns, squeeze=False)[0]
     figure.subplots_adjust(left=0.01, right=0.99, bottom=0.01, top=0.84, wspace=0.05)
     canvas, frames = FigureCanvasAgg(figure), []
@@ -176,6 +177,38 @@ def film_watch(data: PlaneData) -> Callable:
     return watch
 
 
+def shares_of(levels: Tensor) -> Tensor:
+    """The shares in 0..1 of a map of `film_watch`."""
+    values = levels / FILM_HALF - 1
+    return (1 + values * values.abs()) / 2
+
+
+def belt(
+    film: Tensor, labeled: Tensor, data: PlaneData, steps: int, every: int, name: str, alt: str
+) -> Image:
+    """One run of `film_watch` as an animated GIF: its generated points, and its class boundary."""
+    cells, known = FILM_SIDE**2, (data.points[labeled], data.classes[labeled])
+    moments = [
+        {
+            "step": moment_of(i, steps, every),
+            "class": shares_of(row[:cells]),
+            "points": (row[2 * cells : -1].view(-1, 2) / 255 - 0.5) * 2 * LIMIT,
+        }
+        for i, row in enumerate(film.float())
+    ]
+
+    def draw(axes: Axes, moment: dict) -> None:
+        draw_map(axes, moment["class"])
+        draw_points(axes, data.points, known, moment["points"])
+
+    return animate({name: moments}, draw, alt, size=3.2)
+
+
+def moment_of(i: int, steps: int, every: int) -> int:
+    """After how many steps the moment i of a film was."""
+    return min(i * every, steps - 1) + 1
+
+
 def film(
     runs: pd.DataFrame, draws: Sequence[int], labeled: Tensor, data: PlaneData, steps: int,
     every: int, enter: Mapping[str, float], pair: tuple[str, str], alt: str,
@@ -192,8 +225,7 @@ def film(
 
     def ground(levels: Tensor, cmap: LinearSegmentedColormap) -> Callable[[Axes], None]:
         def panel(ax: Axes) -> None:
-            values = levels / FILM_HALF - 1
-            draw_map(ax, (1 + values * values.abs()) / 2, cmap, 0.45 if cmap is CLASS_MAP else 1)
+            draw_map(ax, shares_of(levels), cmap, 0.45 if cmap is CLASS_MAP else 1)
             known = labeled[draws[0]]
             draw_points(ax, data.points[:0], (data.points[known], data.classes[known]))
 
@@ -215,7 +247,7 @@ def film(
         ],
         "pair": [list(enter).index(name) for name in pair],
         "draws": list(draws),
-        "steps": [min(i * every, steps - 1) + 1 for i in range(shown.shape[2])],
+        "steps": [moment_of(i, steps, every) for i in range(shown.shape[2])],
         "side": FILM_SIDE,
         "half": FILM_HALF,
         "size": shown.shape[3],

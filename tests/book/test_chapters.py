@@ -51,6 +51,17 @@ def test_the_title_carries_the_target_that_other_chapters_refer_to(chapter):
 
 
 @each_chapter
+def test_it_opens_with_its_question_and_three_points_and_nothing_else(chapter):
+    text = chapter.notebook.cells[0].source.removeprefix(chapter.heading)
+    question, learn, know, runs = text.strip().replace("\n\n", "\n").rsplit("\n", 3)
+    assert "?" in question and len(question.splitlines()) <= 3
+    assert learn.startswith("- **You will learn** ")
+    assert know.startswith("- **You should know** ")
+    assert runs.startswith(f"- **It runs** in {{ran}}`{chapter.number}`, as this page was made")
+    assert "parameters" in chapter.notebook.cells[1].metadata["tags"]
+
+
+@each_chapter
 def test_parameters_are_literals_with_one_comment_each(chapter):
     source = parameters_cell(chapter)
     comments = {

@@ -1,0 +1,28 @@
+"""Animations of the chapters in the plane: their frames are the moments of a run."""
+
+import io
+
+import numpy as np
+from PIL import Image
+
+from ssgan_core.plane.figures import FILM_SIDE, belt, film_watch
+from ssgan_core.plane.points import draw_many, rings
+from ssgan_core.plane.settings import Recipe
+from ssgan_core.plane.study import compare
+
+
+def test_the_belt_has_the_film_s_moments_with_its_generated_points_where_they_are():
+    data = rings(200)
+    runs = compare(data, {"a": Recipe("oracle")}, {2: 1}, 6, 0, watch=film_watch(data), every=3)
+    film = runs.film[0].clone()
+    film[-1, 2 * FILM_SIDE**2 : -1] = 255  # at the end all generated points lie in one corner
+    labeled = draw_many(data.classes, 2, 1, 0, 4)[0]
+    picture = Image.open(io.BytesIO(belt(film, labeled, data, 6, 3, "a run", "x").data))
+    assert picture.n_frames == len(film)
+    red = []
+    for frame in range(picture.n_frames):
+        picture.seek(frame)
+        r, g, b = np.array(picture.convert("RGB"), dtype=int).transpose(2, 0, 1)
+        red.append(np.nonzero((r > g + 80) & (b > g + 10))[1] / picture.width)
+    assert len(red[0]) > 20 and 0.3 < red[0].mean() < 0.7, "around the rings at first"
+    assert red[-1].min() > 0.9, "then in the corner"

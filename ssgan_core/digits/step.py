@@ -28,7 +28,8 @@ class Weights(NamedTuple):
     Of the classifier: cross-entropy on labels; on its own guesses (Lee 2013); `consistency` with
     the EMA of its weights; virtual adversarial training; conditional entropy (Grandvalet and Bengio
     2004); real and generated images told apart, with which a generator comes that matches features.
-    Of the generator beside that: pull-away and low density.
+    Of the generator beside that: pull-away and low density; one that is `frozen` has no loss and
+    keeps its first weights.
     """
 
     labeled: float = 1.0
@@ -39,6 +40,7 @@ class Weights(NamedTuple):
     gan: float = 0.0
     pull_away: float = 0.0
     low_density: float = 0.0
+    frozen: bool = False
 
 
 # Tried on 8×8 training images held out, 20 labels, draws 1000 to 1003, 800 steps (sd of a mean 1-2
@@ -53,6 +55,7 @@ METHODS = {
     "vat": Weights(vat=1.0),
     "entropy": Weights(entropy=0.1),
     "feature_matching": Weights(gan=1.0),
+    "feature_matching_frozen": Weights(gan=1.0, frozen=True),
     "complement": Weights(gan=1.0, entropy=0.1, pull_away=0.1, low_density=0.01),
     "matching_vat": Weights(gan=1.0, vat=1.0),
 }
@@ -77,6 +80,11 @@ class Recipe:
     def __post_init__(self) -> None:
         if self.method not in METHODS:
             raise InputError(f"method {self.method!r} is unknown; accepted: {', '.join(METHODS)}")
+        if self.weights.frozen and not self.weights.gan:
+            raise InputError(
+                f"method {self.method!r} has no gan, and cannot have frozen; "
+                "set gan, or leave frozen out"
+            )
 
     @property
     def weights(self) -> Weights:
@@ -168,9 +176,9 @@ def train_step(
 ) -> dict[str, Tensor]:
     """One update of D and, with a GAN, one of G against the D just updated; the terms, each (R,).
 
-    D has no batch norm, so labeled, unlabeled and generated images pass through it together:
-    each row's result is the same as in three passes.  `late` is the weight, 0 to 1, of the
-    terms that enter late; `teacher` the EMA of D, with noise of its own.
+    A frozen G gets none.  D has no batch norm, so labeled, unlabeled and generated images pass
+    through it together: each row's result is the same as in three passes.  `late` is the weight,
+    0 to 1, of the terms that enter late; `teacher` the EMA of D, with noise of its own.
     Source: Salimans et al. 2016, sections 3.1 and 5.
     """
     weights, size = recipe.weights, batch.unlabeled.shape[1]
@@ -206,7 +214,7 @@ def train_step(
     each |= {"vat": weights.vat} | {name: late * getattr(weights, name) for name in LATE}
     descend(optimizer_d, sum(each[name] * term for name, term in terms.items()))
 
-    if weights.gan:
+    if weights.gan and not weights.frozen:
         with hardware.autocast(), parametrize.cached():  # D's normalized weights serve both passes
             fake = generator.sample(size)
             _, fake_features = discriminator(fake)

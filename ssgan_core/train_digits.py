@@ -27,7 +27,10 @@ class TrainDigitsSettings(DigitsTraining):
 
     method: Literal[*METHODS] = Field("feature_matching", description="what is trained")
     epsilon: float = Field(
-        0.025, gt=0, le=1, description="how far vat changes an image: rms over its pixels in 0..1"
+        Recipe.epsilon,
+        gt=0,
+        le=1,
+        description="how far vat changes an image: rms over its pixels in 0..1",
     )
     out: Folder = Field("runs/train-digits", description="folder for all results")
 

@@ -160,6 +160,7 @@ TERMS = {
     "vat": {"vat"},
     "entropy": {"entropy"},
     "feature_matching": {"real", "fake", "matching"},
+    "feature_matching_frozen": {"real", "fake"},
     "complement": {"real", "fake", "matching", "entropy", "pull_away", "low_density"},
     "matching_vat": {"real", "fake", "matching", "vat"},
 }
@@ -173,13 +174,32 @@ def test_a_method_moves_what_it_should(digits, batch, method):
     with_gan = "fake" in terms
     torch.manual_seed(2)
     fresh = digits_pair(8, 2)
-    assert same(generator, fresh[0]) is not with_gan
+    assert same(generator, fresh[0]) is ("matching" not in terms)
     assert not same(discriminator, fresh[1])
     other = stepped(digits, method, batch._replace(unlabeled=batch.unlabeled.flip(-1)))[1]
     assert same(discriminator, other) is (method == "supervised")
     # at first what trusts the classifier's guesses weighs nothing
     early, alone = (stepped(digits, name, batch, 0.0)[1] for name in (method, "supervised"))
     assert same(early, alone) is not (with_gan or method == "vat")
+
+
+def test_a_frozen_generator_shows_the_same_images_to_the_end(digits, rows):
+    found = {
+        method: train(digits, rows, Recipe(method, steps=20), evaluations=2, hardware=PLAIN,
+                      report=lambda _: None)
+        for method in ("supervised", "feature_matching", "feature_matching_frozen")
+    }  # fmt: skip
+    moved, still = (found[f"feature_matching{control}"] for control in ("", "_frozen"))
+    assert torch.equal(still.walls[0], moved.walls[0])
+    assert torch.equal(still.walls[0], still.walls[20])
+    assert not torch.equal(moved.walls[0], moved.walls[20])
+    alone = found["supervised"]
+    assert all(not torch.equal(still.logits, other.logits) for other in (moved, alone))
+
+
+def test_a_frozen_generator_without_a_gan_is_refused():
+    with pytest.raises(InputError, match="method 'vat' has no gan, and cannot have frozen"):
+        Recipe("vat", own_weights=Weights(vat=1.0, frozen=True))
 
 
 def test_virtual_adversarial_training_reaches_all_weights_and_smooths_the_network(digits, batch):

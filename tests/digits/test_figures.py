@@ -1,0 +1,30 @@
+"""Figures of the digits chapter."""
+
+import numpy as np
+import pandas as pd
+
+from ssgan_core import plots
+from ssgan_core.digits.figures import plot_budget
+from ssgan_core.digits.step import METHODS
+
+
+def test_every_method_and_every_published_point_stands_in_the_same_axes():
+    """A point without a spread too, as VAT's; and a draw without an error."""
+    rows = [
+        (method, labels, 1 - i / 20 - seed / 100)
+        for i, method in enumerate(METHODS)
+        for labels in (20, 100)
+        for seed in range(2)
+    ]
+    runs = pd.DataFrame(rows, columns=["method", "labels", "last"])
+    points = [("Improved GAN", 20, 0.17, 0.05), ("VAT", 100, 0.0136, np.nan)]
+    published = pd.DataFrame(points, columns=["method", "labels", "error", "spread"])
+    figure = plot_budget(runs, published)
+    (axes,) = figure.axes
+    drawn = {bars.get_label(): bars for bars in axes.containers}
+    assert [*drawn] == [*METHODS, "Improved GAN (published)", "VAT (published)"]
+    assert np.allclose(drawn["VAT (published)"].lines[0].get_xydata(), [[100, 1.36]])
+    assert np.allclose(drawn["pseudo_label"].lines[0].get_ydata(), 5.5)
+    colors = {bars.lines[0].get_color() for bars in axes.containers[: len(METHODS)]}
+    assert len(colors) == len(METHODS) < len(plots.PALETTE)
+    figure.canvas.draw()

@@ -206,7 +206,7 @@ def test_virtual_adversarial_training_reaches_all_weights_and_smooths_the_networ
     torch.manual_seed(2)
     networks = digits_pair(8, 2)
     networks[1].standardize(digits.images[:500])  # without, there is nothing to smooth
-    recipe = Recipe("vat", own_weights=Weights(labeled=0.0, vat=1.0))
+    recipe = Recipe("vat", own_weights=Weights(labeled=0.0, vat=1.0), epsilon=0.025)
     optimizers = tuple(torch.optim.Adam(n.parameters(), 1e-3) for n in networks)
     found = []
     for _ in range(20):

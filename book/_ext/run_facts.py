@@ -20,6 +20,8 @@ from book.expectations import check, check_recorded
 from book.record import commands, experiments
 
 CHAPTERS = "book/chapters"
+TRAININGS = ("ssgan_core.train", "ssgan_core.train_digits")
+REPEATED = {"seed", "recipe", "method"}  # by which runs of an experiment are means of runs alike
 RECORDED = "recorded"  # where a page shows recorded runs first
 MEANING = {
     "smoke": "It tests the plumbing; its numbers mean nothing.",
@@ -207,7 +209,10 @@ class RunResults(SphinxDirective):
 
 
 class RecordedResults(SphinxDirective):
-    """Table of the experiments recorded on real data: mean test accuracy at the last step."""
+    """Table of the trainings recorded on real data: mean test accuracy at the last step.
+
+    Experiments in which runs of a method differ by more than their seed stand in their chapters.
+    """
 
     def run(self) -> list[nodes.Node]:
         from ssgan_core.intervals import interval_table
@@ -219,7 +224,8 @@ class RecordedResults(SphinxDirective):
         rows = []
         for name, experiment in experiments(shelf.parents[1]).items():
             runs = read_recorded(shelf / name, settings_then)
-            if runs.empty or "data" not in experiment:  # without: drawn pets
+            alike = experiment["command"] in TRAININGS and experiment["each"].keys() <= REPEATED
+            if runs.empty or not alike or "data" not in experiment:  # without: drawn pets
                 continue
             about = experiment["about"]
             for method, told in interval_table(runs).iterrows():

@@ -50,8 +50,6 @@ def make_root(root: Path) -> Path:
         (root / folder).mkdir(parents=True)
     shutil.copytree(REPO / "book" / "_ext", root / "book" / "_ext")
     shutil.copytree(REPO / "book" / "_assets", root / "book" / "_assets")
-    for name in ("__init__", "common", "expectations", "record"):  # what the extensions import
-        shutil.copy(REPO / "book" / f"{name}.py", root / "book")
     shutil.copy(REPO / "_config.yml", root)
     (root / "book" / "logs" / "config").mkdir(parents=True)  # draws nothing: no fonts to look for
     (root / "book" / "references.bib").write_text("")

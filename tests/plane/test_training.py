@@ -179,9 +179,9 @@ def test_a_kill_while_a_result_is_written_is_survived(tmp_path, monkeypatch):
 def test_every_method_learns_from_the_same_labels_with_the_same_seeds(monkeypatch):
     real, seen = plane_experiment.train, []
 
-    def noted(data, rows, recipe, steps, seeds):
+    def noted(data, rows, recipe, steps, seeds, *more):
         seen.append((rows.tolist(), list(seeds)))
-        return real(data, rows, recipe, steps, seeds)
+        return real(data, rows, recipe, steps, seeds, *more)
 
     monkeypatch.setattr(plane_experiment, "train", noted)
     recipes = {name: METHODS[name] for name in ("supervised", "oracle")}

@@ -191,9 +191,9 @@ def jupyter_book(root: Path, log: Path) -> None:
     log.parent.mkdir(parents=True, exist_ok=True)
     program = [sys.executable, "-P", "-c", "from jupyter_book.cli.main import main; main()"]
     command = [*program, "build", ".", "--all", "-W", "-n", "--keep-going"]
-    here = str(Path(__file__).parents[1])  # of which the extensions import, wherever the book lies
+    here = {"PYTHONPATH": str(Path(__file__).parents[1])}  # whose modules the extensions import
     result = subprocess.run(
-        command, cwd=root, env=os.environ | {"PYTHONPATH": here}, preexec_fn=execute.end_with_parent,
+        command, cwd=root, env=os.environ | here, preexec_fn=execute.end_with_parent,
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     output = re.sub(r"\x1b\[[0-9;]*m", "", result.stdout + result.stderr)  # Sphinx always colors

@@ -16,8 +16,8 @@ from pydantic import Field
 from ssgan_core.checkpoint import checksum
 from ssgan_core.command_line import parse, run_command, tell
 from ssgan_core.intervals import format_ci
-from ssgan_core.labeling.candidates import chosen
-from ssgan_core.labeling.choose import METHODS
+from ssgan_core.labeling.candidates import choose_photos
+from ssgan_core.labeling.choose import METHODS, chosen
 from ssgan_core.labeling.study import probe_sets
 from ssgan_core.paths import output_path, resolve_path
 from ssgan_core.photos.features import read_features
@@ -49,8 +49,8 @@ def probe_choices(settings: ProbeSettings) -> None:
         tell(run.recorded)
         return
     seeds = range(settings.seed, settings.seed + settings.draws)
-    sets = (chosen(photos, settings.by, settings.labels, seed, known) for seed in seeds)
-    values = probe_sets(photos, known, sets)
+    choices = (choose_photos(photos, settings.by, settings.labels, s, known) for s in seeds)
+    values = probe_sets(photos, known, map(chosen, choices))
     run.finish({settings.by: values})
     tell(f"{settings.by}, {settings.labels} labels: {format_ci(values['last'])}")
     tell(f"{run.folder}/metrics.json")

@@ -40,14 +40,3 @@ def choose_photos(
         rows, _, places = np.intersect1d(rows, known, assume_unique=True, return_indices=True)
         values = values[places]
     return [rows[group] for group in choose(method, values, count, seed)]
-
-
-def chosen(
-    photos: PhotoCollection,
-    method: str,
-    count: int,
-    seed: int = 0,
-    features: tuple[np.ndarray, np.ndarray] | None = None,
-) -> np.ndarray:
-    """The rows (count,) that `choose_photos` puts first in their groups: those to be labeled."""
-    return np.array([g[0] for g in choose_photos(photos, method, count, seed, features)])

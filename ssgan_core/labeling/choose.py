@@ -122,6 +122,11 @@ def choose(method: str, features: np.ndarray, count: int, seed: int = 0) -> Grou
     return METHODS[method](features, count, seed)
 
 
+def chosen(groups: Groups) -> np.ndarray:
+    """The rows (count,) to be labeled: the first of each group."""
+    return np.array([group[0] for group in groups])
+
+
 def _kernel(points: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
     """exp(-|x - y|² / sigma²) of rows of length 1, float32 (N, M)."""
     return torch.mm(points, others.T).sub_(1).mul_(2 / SIGMA**2).exp_()

@@ -138,21 +138,6 @@ def confident_mistakes(
     return figure
 
 
-def statistics_dots(runs: pd.DataFrame) -> Figure:
-    """One panel a column of `compare_statistics`: each draw a dot, their mean and its interval.
-
-    `runs` have a row a draw and `method`, which names the statistics.
-    """
-    columns = [column for column in runs if column not in ("method", "seed")]
-    figure = plots.dot_panels({column: (runs, column) for column in columns})
-    for axes, column in zip(figure.axes, columns, strict=True):
-        axes.locator_params(axis="x", nbins=3)
-        if column == "D":
-            axes.set_xlim(-0.05, 1.05)
-            axes.xaxis.set_major_formatter("{x:.1f}")
-    return figure
-
-
 def reliability_diagram(fits: Mapping[str, Sequence[Fit]], labels: np.ndarray) -> Figure:
     """Accuracy against confidence, and the calibration error of each draw, recipe by recipe.
 

@@ -10,6 +10,7 @@ import sys
 import nbformat
 import pytest
 from book_root import REPO
+from headless import PATIENCE, chromium
 
 from book.discover import Chapter
 from ssgan_core import compare
@@ -91,18 +92,10 @@ def test_the_page_of_a_rerun_has_its_numbers_and_the_sets_name(rerun):
 
 
 def test_a_browser_shows_the_page_and_asks_nobody(rerun):
-    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    chromium = shutil.which("chromium") or shutil.which("google-chrome")
-    if not chromium:
-        pytest.skip("no Chromium on this machine")
     asked, complaints = [], []
-    with sync_api.sync_playwright() as playwright:
-        options = ["--no-sandbox", "--disable-gpu"]
-        browser = playwright.chromium.launch(
-            executable_path=chromium, args=options, timeout=120_000
-        )
+    with chromium() as browser:
         page = browser.new_page(viewport={"width": 375, "height": 800})
-        page.set_default_timeout(120_000)
+        page.set_default_timeout(PATIENCE)
         page.on("request", lambda request: asked.append(request.url[:100]))
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.goto(rerun.as_uri())
@@ -119,7 +112,6 @@ def test_a_browser_shows_the_page_and_asks_nobody(rerun):
                     .filter(href => href[0] != "#" || !document.getElementById(href.slice(1))),
             })"""
         )
-        browser.close()
     assert [url for url in asked if not url.startswith("data:")] == [rerun.as_uri()]
     assert complaints == []
     assert all(link.startswith("https://") for link in found.pop("links"))

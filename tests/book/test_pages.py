@@ -9,6 +9,7 @@ import nbformat
 import numpy as np
 import pytest
 from book_root import FINISH, REPO, make_root, write_chapter
+from headless import PATIENCE, chromium
 
 from book.build import build, refuse_raw_markup
 from book.common import BuildError
@@ -239,23 +240,15 @@ def test_where_chapter_03_was_not_run_the_drawing_stands(root):
 
 
 def test_the_first_screen_fits_a_telephone(root):
-    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    chromium = shutil.which("chromium") or shutil.which("google-chrome")
-    if not chromium:
-        pytest.skip("no Chromium on this machine")
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=chromium, args=["--no-sandbox", "--disable-gpu"], timeout=120_000
-        )
+    with chromium() as browser:
         page = browser.new_page(viewport={"width": 375, "height": 800}, reduced_motion="reduce")
-        page.set_default_timeout(120_000)
+        page.set_default_timeout(PATIENCE)
         page.goto((root / "_build/html/book/index.html").as_uri())
         assert page.evaluate("document.documentElement.scrollWidth") <= 375
         assert page.is_visible(".headline .scale b") and not page.is_visible(".headline .scale i")
         assert page.is_visible("text=unlabeled photos, no GAN")
         page.set_viewport_size({"width": 1300, "height": 800})
         assert page.is_visible(".headline .scale i") and not page.is_visible(".headline .scale b")
-        browser.close()
 
 
 def test_results_of_the_runs_are_shown_and_none_is_made_up(root):

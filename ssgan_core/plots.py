@@ -4,14 +4,14 @@ import inspect
 import io
 import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import cycle
+from itertools import cycle, groupby
 from typing import Any
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from IPython.display import Image, Markdown
+from IPython.display import Image, Markdown, display
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
@@ -221,17 +221,26 @@ def animation(frames: Sequence[np.ndarray], alt: str, milliseconds: int) -> Imag
 
 
 def say(prefix: str, words: Mapping[str, object]) -> None:
-    """Give sentences of the page their numbers: each word of `words` as `prefix-key`."""
+    """Give sentences of the page their numbers: each word of `words` as `prefix-key`.
+
+    A table shows them where the page is read as a notebook, whose sentences have no numbers; the
+    page leaves out the whole cell (tag `remove-cell`).
+    """
     from myst_nb import glue  # brings Sphinx, which only pages need
 
     for key, word in words.items():
         glue(f"{prefix}-{key}", str(word), display=False)
+    display(pd.DataFrame({"the next sentences say": {k: str(word) for k, word in words.items()}}))
 
 
 def show_source(*objects: Callable | type) -> Markdown:
     """Source of functions, methods or classes as it stands in the package, highlighted in the page.
 
-    The page shows the code that ran: nothing is copied, so nothing can drift apart.
+    The page shows the code that ran: nothing is copied, so nothing can drift apart. Above it stands
+    the file it is from.
     """
-    blocks = [textwrap.dedent(inspect.getsource(item)).rstrip() for item in objects]
-    return Markdown("```python\n" + "\n\n\n".join(blocks) + "\n```")
+    blocks = []
+    for module, items in groupby(objects, lambda item: item.__module__):
+        source = "\n\n\n".join(textwrap.dedent(inspect.getsource(i)).rstrip() for i in items)
+        blocks.append(f"`{module.replace('.', '/')}.py`\n\n```python\n{source}\n```")
+    return Markdown("\n\n".join(blocks))

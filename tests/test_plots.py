@@ -1,6 +1,7 @@
 """How tables and figures come onto a page."""
 
 import io
+import re
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -10,8 +11,18 @@ import torch
 from matplotlib.collections import PathCollection
 from PIL import Image
 
+from ssgan_core import intervals, losses
 from ssgan_core.digits.training import DigitsSettings
-from ssgan_core.plots import accuracy_dots, animation, interval, tile, use_style
+from ssgan_core.paths import project_root
+from ssgan_core.plots import (
+    accuracy_dots,
+    animation,
+    interval,
+    say,
+    show_source,
+    tile,
+    use_style,
+)
 
 
 def test_the_meaning_of_a_parameter_is_shown_to_its_end() -> None:
@@ -60,3 +71,19 @@ def test_an_animation_keeps_the_order_and_the_rare_colors_of_its_frames():
     assert picture.n_frames == 3
     picture.seek(1)
     assert np.abs(np.asarray(picture.convert("RGB"))[3, 3] - np.array([214, 47, 75])).max() < 30
+
+
+def test_shown_source_says_which_file_it_is_from():
+    shown = show_source(losses.log_z, losses.real_loss, intervals.mean_ci).data
+    files = re.findall("^`(.*)`$", shown, re.MULTILINE)
+    assert files == ["ssgan_core/losses.py", "ssgan_core/intervals.py"]
+    for block, file in zip(re.findall("```python\n(.*?)```", shown, re.DOTALL), files, strict=True):
+        assert all(part in (project_root() / file).read_text() for part in block.split("\n\n\n"))
+
+
+def test_what_sentences_say_is_a_table_in_the_notebook(monkeypatch):
+    outputs = []
+    monkeypatch.setattr("ssgan_core.plots.display", outputs.append)
+    say("x", {"epochs": 14, "best": "83.2 %"})
+    (table,) = outputs
+    assert table.iloc[:, 0].to_dict() == {"epochs": "14", "best": "83.2 %"}

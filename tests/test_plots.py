@@ -75,7 +75,7 @@ def test_an_animation_keeps_the_order_and_the_rare_colors_of_its_frames():
 
 def test_shown_source_says_which_file_it_is_from():
     shown = show_source(losses.log_z, losses.real_loss, intervals.mean_ci).data
-    files = re.findall("^`(.*)`$", shown, re.MULTILINE)
+    files = re.findall("^`([^`]+)`$", shown, re.MULTILINE)
     assert files == ["ssgan_core/losses.py", "ssgan_core/intervals.py"]
     for block, file in zip(re.findall("```python\n(.*?)```", shown, re.DOTALL), files, strict=True):
         assert all(part in (project_root() / file).read_text() for part in block.split("\n\n\n"))

@@ -343,6 +343,20 @@ def origin_table(runs: pd.DataFrame) -> pd.DataFrame:
     )
 
 
+def origin_in_words(runs: pd.DataFrame) -> str:
+    """How many runs were recorded, what they took, and where, when and from which code they ran."""
+
+    def span(values: pd.Series, form: str) -> str:
+        return " to ".join(dict.fromkeys(format(v, form) for v in (values.min(), values.max())))
+
+    count, commits = len(runs), ", ".join(runs.git.str[:7].unique())
+    return (
+        f"{count} run{'s' * (count != 1)} of {span(runs.steps, ',.0f')} steps and "
+        f"{span(runs.minutes, '.0f')} minutes on {'; '.join(runs.device.unique())}; "
+        f"commit{'s' * (',' in commits)} {commits}; {span(runs.finished.str[:10], '')}"
+    )
+
+
 def _plain(value: Any) -> Any:
     """Numpy, tensor and tuple values as JSON types; a NaN becomes None."""
     if isinstance(value, Mapping):

@@ -88,14 +88,23 @@ class Settings(BaseModel):
         return self.model_dump(exclude=set(self.PLACES))
 
     def table(self) -> pd.DataFrame:
-        """One row a parameter: its value in this run and its meaning."""
-        fields = type(self).model_fields.items()
-        meanings = {name: field.description or "" for name, field in fields}
-        values = pd.Series(dict(self), dtype=object)
-        return pd.DataFrame({"value": values, "meaning": meanings}).rename_axis("parameter")
+        """One row a parameter: its value in this run, that of its profile, the values that it
+        accepts, and its meaning."""
+        cls = type(self)
+        fields = cls.model_fields.items()
+        usual = {name: field.default for name, field in fields}
+        here = {name: value for name, value in self if name in self.PLACES and value}
+        columns = {
+            "value": dict(self),
+            "default": usual | cls.defaults(self.profile, here),
+            "accepted": {name: _accepted(cls, name) for name, _ in fields},
+            "meaning": {name: field.description or "" for name, field in fields},
+        }
+        table = pd.DataFrame({title: pd.Series(c, dtype=object) for title, c in columns.items()})
+        return table.reindex(list(usual)).rename_axis("parameter")
 
     def _repr_html_(self) -> str:
-        return self.table().to_html(na_rep="–", classes="settings")
+        return self.table()[["value", "meaning"]].to_html(na_rep="–", classes="settings")
 
 
 def takes_text(field: FieldInfo) -> bool:

@@ -118,3 +118,12 @@ def test_table_explains_every_parameter():
     table = Example.resolve().table()
     assert list(table.index) == list(Example.model_fields)
     assert table.meaning.str.len().min() > 0
+    assert not table.isna().drop(columns=["value", "default"]).any(axis=None)
+    assert table.accepted["steps"] == "a whole number ≥ 1 and ≤ 1000"
+
+
+def test_the_table_tells_a_changed_value_from_its_profiles():
+    table = Example.resolve(profile="smoke", steps=7).table()
+    assert table.loc["steps", ["value", "default"]].tolist() == [7, 2]
+    assert table.loc["profile", ["value", "default"]].tolist() == ["smoke", "quick"]
+    assert "accepted" not in Example.resolve()._repr_html_()

@@ -39,7 +39,7 @@ HERO = "hero"  # tag of its cell
 def headline(shelf: Path) -> str:
     """HTML of the recorded result: a row a method, two sentences, what was gained and where."""
     from ssgan_core.intervals import format_ci, gains  # brings PyTorch: only this page pays
-    from ssgan_core.results import origin_table
+    from ssgan_core.results import origin_in_words
     from ssgan_core.ssgan.study import recorded_runs
 
     runs, chosen = (recorded_runs(shelf / name) for name in (RANDOM, CHOSEN))
@@ -67,13 +67,11 @@ def headline(shelf: Path) -> str:
         for title, found in gained.items()
         if found.each
     )
-    origin = origin_table(runs)
     facts = [
         "Test accuracy, from guessing to all right; a dot is a run",
         "an open one a run with hand-picked labels",
         f"{int(runs['size'].iloc[0])} px",
-        *("; ".join(dict.fromkeys(origin[name])) for name in ("device", "commit")),
-        origin.date.max(),
+        origin_in_words(runs),
     ]
     return (
         f'<figure class="headline"><figcaption>{first} {second}</figcaption><ul>{rows}</ul>'

@@ -41,7 +41,8 @@ def probe_sets(
 
 
 def against_random(runs: pd.DataFrame) -> pd.DataFrame:
-    """What each method's sets give, and how mean and spread differ from those of random sets.
+    """What each method's sets give, how mean and spread differ from those of random sets, and how
+    many random labels give as much.
 
     `runs` has a row a set: `labels`, how many, `method` and `last`, the test accuracy. A row a
     number of labels and method, in the order of the runs; differences need two sets of each.
@@ -52,6 +53,9 @@ def against_random(runs: pd.DataFrame) -> pd.DataFrame:
         spread = f"{100 * own['last'].std():.1f}" if len(own) > 1 else "–"
         row |= {"standard deviation": spread, "sets": len(own)}
         others = runs["last"][(runs["labels"] == labels) & (runs["method"] == "random")]
+        if len(others) and (most := runs["labels"].max()) > runs["labels"].min():
+            worth = worth_in_labels(runs, own["last"].mean())
+            row["worth random labels"] = f"> {most}" if np.isinf(worth) else f"{worth:.0f}"
         if method != "random" and len(others) > 1:
             row["mean against random"] = str(gap(own["last"], others))
             if len(own) > 1 and others.std() > 0:

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from ssgan_core.errors import InputError
-from ssgan_core.intervals import marks
+from ssgan_core.intervals import interval_table, marks
 from ssgan_core.paths import resolve_path
 from ssgan_core.photos.labels import choose_labeled, draw_labeled, moved_in_words
 from ssgan_core.photos.labels_csv import read_labeled
@@ -20,7 +20,7 @@ from ssgan_core.ssgan.fit import Fit, fit
 from ssgan_core.ssgan.recipes import ALL, FEATURES, Recipe, find_recipe
 from ssgan_core.ssgan.settings import BaselineSettings, GANSettings, PhotoSettings
 
-TESTED = {"last epoch": "last", "best validation epoch": "best", "not averaged": "last_raw"}
+TESTED = {"last step": "last", "best evaluation": "best", "without EMA": "last_raw"}
 
 
 def label_draws(
@@ -139,15 +139,33 @@ def settings_then(metrics: Mapping[str, Any]) -> str:
     return ", ".join(f"{name} {then.get(name)}" for name in names)
 
 
-def recorded_runs(folder: Path) -> pd.DataFrame:
-    """Recorded trainings below a folder, in the recipes' order; none gives an empty frame."""
-    runs, order = (
-        read_recorded(folder, settings_then),
-        {name: i for i, name in enumerate([*ALL, *FEATURES])},
-    )
+def recorded_runs(folder: Path, methods: Sequence[str] = ()) -> pd.DataFrame:
+    """Recorded trainings below a folder: of the methods, in their order, or of all, in the recipes'
+    order; none gives an empty frame."""
+    runs = read_recorded(folder, settings_then)
     if runs.empty:
         return pd.DataFrame(columns=["method", "seed", "last", "steps", "remark"])
+    order = {name: place for place, name in enumerate(methods or [*ALL, *FEATURES])}
+    runs = runs[runs.method.isin(order)] if methods else runs
     return runs.sort_values("method", key=lambda names: names.map(order), kind="stable")
+
+
+def features_table(runs: pd.DataFrame) -> pd.DataFrame:
+    """What recorded features, learned without a label, are worth: a row a task.
+
+    A training counts as the mean over its label draws, and the interval is that over trainings;
+    the spread is the standard deviation over the label draws of one training.
+    """
+    by = runs.groupby(["method", "finished"], sort=False)
+    trainings = by[["last", "clusters", "steps"]].mean().assign(spread=by["last"].std())
+    tasks = trainings.groupby("method", sort=False)
+    told = {
+        "spread over labels": (100 * tasks.spread.mean()).map("{:.1f} points".format),
+        "clusters tell (NMI)": tasks.clusters.mean().map("{:.3f}".format),
+        "steps": tasks.steps.mean().map("{:,.0f}".format),
+    }
+    table = interval_table(trainings.reset_index(), columns={"a hundred labels on them": "last"})
+    return table.rename(columns={"runs": "trainings"}).assign(**told)
 
 
 def settings_table(names: Sequence[str]) -> pd.DataFrame:

@@ -133,6 +133,18 @@ def test_cells_that_read_recorded_runs_say_so(chapter):
 
 
 @each_chapter
+def test_what_only_serves_the_page_is_folded_or_left_out(chapter):
+    """The story begins at once; the table that sentences have their numbers from is for notebooks."""
+    cells = [cell for cell in chapter.notebook.cells if cell.cell_type == "code"]
+    folded = [cell.metadata.get("tags", []) for cell in cells[:2]]
+    assert folded == [["parameters", "hide-input"], ["hide-cell", "settings"]]
+    for cell in cells:
+        assert "glue(" not in cell.source
+        if re.search(r"\bsay\(", cell.source):
+            assert "remove-cell" in cell.metadata.get("tags", []), cell.source
+
+
+@each_chapter
 def test_an_unknown_parameter_is_named(chapter):
     """By the chapter's own cells, in this process; the next test asks papermill."""
     cells = [cell.source for cell in chapter.notebook.cells if cell.cell_type == "code"][:2]

@@ -323,3 +323,12 @@ def test_the_search_for_loads_finds_each_kind(load):
 
 def test_the_search_for_loads_lets_links_pass():
     assert not LOADS.search('<a href="https://arxiv.org/abs/1705.09783"><img src="a.png"></a>')
+
+
+def test_a_number_and_its_interval_stay_on_one_line():
+    unbroken = extension("unbroken").unbroken
+    told = "it gains +7.8 ± 2.0 points of 71.3 ± 2.4 %, or 5 points; 3 ± x, 12 pointsmen"
+    assert unbroken(told) == (
+        "it gains +7.8\xa0±\xa02.0\xa0points of 71.3\xa0±\xa02.4\xa0%, or 5\xa0points; "
+        "3 ± x, 12 pointsmen"
+    )

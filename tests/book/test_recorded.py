@@ -18,7 +18,7 @@ from ssgan_core.digits.step import METHODS, Recipe
 from ssgan_core.errors import InputError
 from ssgan_core.intervals import format_ci, gain, in_words, interval_table, mean_ci
 from ssgan_core.plots import PALETTE
-from ssgan_core.results import origin_table, read_recorded, tidy
+from ssgan_core.results import origin_in_words, read_recorded, tidy
 from ssgan_core.ssgan.figures import training_curves
 from ssgan_core.ssgan.recipes import find_recipe
 from ssgan_core.ssgan.study import settings_then
@@ -157,7 +157,9 @@ def test_a_gain_compares_runs_with_as_many_labels():
 def test_steps_and_probes_stand_beside_the_accuracies(runs):
     frame = read_recorded(runs)
     assert "linear probe" not in interval_table(frame)
-    assert set(origin_table(frame)["steps a run"]) == {"20"}
+    told = origin_in_words(frame)
+    assert told.startswith("8 runs of 20 steps and 0 minutes on ")
+    assert all(commit[:7] in told for commit in frame.git)
     frame["probe"] = frame["last"].where(frame.method == "supervised")
     table = interval_table(frame)["linear probe"]
     assert table["feature_matching"] == "–"

@@ -40,3 +40,16 @@ def test_an_accuracy_is_worth_the_random_labels_that_give_it():
     assert worth_in_labels(runs, 0.7) == pytest.approx(100)
     assert worth_in_labels(runs, 0.725) == pytest.approx(100 * np.sqrt(2))
     assert worth_in_labels(runs, 0.76) == np.inf
+
+
+def test_sets_of_several_sizes_are_told_in_random_labels():
+    runs = pd.concat(
+        frame(**sets).assign(labels=labels)
+        for labels, sets in {
+            100: {"random": [0.7, 0.7], "typical": [0.75, 0.75]},
+            200: {"random": [0.75, 0.75], "typical": [0.8, 0.8]},
+        }.items()
+    )
+    worth = against_random(runs)["worth random labels"]
+    assert worth.tolist() == ["100", "200", "200", "> 200"]
+    assert "worth random labels" not in against_random(runs[runs.labels == 100])

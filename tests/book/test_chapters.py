@@ -134,7 +134,7 @@ def test_cells_that_read_recorded_runs_say_so(chapter):
 
 @each_chapter
 def test_what_only_serves_the_page_is_folded_or_left_out(chapter):
-    """The story begins at once; the table that sentences have their numbers from is for notebooks."""
+    """The story begins at once; the table of what sentences say is for who reads the notebook."""
     cells = [cell for cell in chapter.notebook.cells if cell.cell_type == "code"]
     folded = [cell.metadata.get("tags", []) for cell in cells[:2]]
     assert folded == [["parameters", "hide-input"], ["hide-cell", "settings"]]

@@ -16,16 +16,11 @@ from PIL import Image
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
+from book.result import CHOSEN, RANDOM, ROWS
+
 if TYPE_CHECKING:
     import pandas as pd
 
-RANDOM, CHOSEN = "cats-and-dogs", "cats-and-dogs-curated"
-ROWS = {
-    "supervised-augmented": "labels alone",
-    "article": "the article's GAN",
-    "ssgan-contrast-minus-gan": "unlabeled photos, no GAN",
-    "ssgan-contrast": "the same with a GAN",
-}
 PHOTOS_ADD = "The unlabeled photos add"
 QUESTIONS = {
     PHOTOS_ADD: ("ssgan-contrast-minus-gan", "supervised-augmented"),

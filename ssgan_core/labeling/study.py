@@ -59,7 +59,7 @@ def against_random(runs: pd.DataFrame) -> pd.DataFrame:
         if method != "random" and len(others) > 1:
             row["mean against random"] = str(gap(own["last"], others))
             if len(own) > 1 and others.std() > 0:
-                told = "{:.2f} ({:.2f} to {:.2f})".format(*spread_ratio(own["last"], others))
+                told = "{:.2f} ({:.2f}–{:.2f})".format(*spread_ratio(own["last"], others))
                 row["spread against random"] = told
         rows.append(row)
     return pd.DataFrame(rows).fillna("–").set_index(["labels", "method"])

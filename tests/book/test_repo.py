@@ -11,6 +11,7 @@ from urllib.error import URLError
 import pytest
 
 from book import get_photos
+from book.result import PICTURE, draw
 
 REPO = Path(__file__).resolve().parents[2]
 README = (REPO / "README.md").read_text(encoding="utf-8")
@@ -224,3 +225,11 @@ def test_a_download_that_fails_is_one_line_and_leaves_nothing(tmp_path, monkeypa
     assert error.startswith("error: Oxford-IIIT Pet could not be downloaded:")
     assert len(error.splitlines()) == 1
     assert not (tmp_path / "data/oxford-iiit-pet").exists()
+
+
+def test_the_readmes_picture_is_drawn_from_the_records(tmp_path):
+    draw(tmp_path / "drawn.svg")
+    assert (tmp_path / "drawn.svg").read_bytes() == (REPO / PICTURE).read_bytes(), (
+        "the records have changed since: python -m book.result"
+    )
+    assert str(PICTURE) in (REPO / "README.md").read_text()

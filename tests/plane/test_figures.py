@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from ssgan_core.plane.figures import FILM_SIDE, belt, film_watch, plot_dots
+from ssgan_core.plane.figures import FILM_SIDE, belt, film_watch, plot_dots, plot_widths
 from ssgan_core.plane.points import draw_many, rings
 from ssgan_core.plane.settings import Recipe
 from ssgan_core.plane.study import compare
@@ -35,3 +35,18 @@ def test_beside_a_row_of_dots_stands_how_many_of_its_runs_reach_the_goal():
     left, right = ([text.get_text() for text in axes.texts] for axes in figure.axes)
     assert (left, right) == (["1/2", "2/2"], ["0/1"])
     assert figure.axes[0].texts[1].get_position()[1] == 1, "in the row of its method"
+
+
+def test_widths_have_a_dot_a_draw_and_stand_beside_those_that_have_a_name():
+    runs = pd.DataFrame({0.1: [1.0, 0.9], 0.3: [0.5, 0.7]})
+    (axes,) = plot_widths(runs, {"ours": 0.1, "the gap": 0.2}).axes
+    *dots, mean = axes.lines[:3]
+    assert [line.get_xydata().tolist() for line in dots] == [
+        [[0.1, 1], [0.3, 0.5]],
+        [[0.1, 0.9], [0.3, 0.7]],
+    ]
+    assert np.allclose(mean.get_xydata(), [[0.1, 0.95], [0.3, 0.6]])
+    assert [(text.get_text(), text.get_position()[0]) for text in axes.texts] == [
+        ("ours", 0.1),
+        ("the gap", 0.2),
+    ]

@@ -1,10 +1,17 @@
 """Figures of the digits chapter."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 
 from ssgan_core import plots
-from ssgan_core.digits.figures import plot_budget, plot_change, plot_generated_probability
+from ssgan_core.digits.figures import (
+    plot_budget,
+    plot_change,
+    plot_curves,
+    plot_generated_probability,
+)
 from ssgan_core.digits.step import METHODS
 
 
@@ -45,3 +52,10 @@ def test_a_change_for_the_better_is_green_on_the_diagonal_and_off_it():
 def test_the_share_of_images_beyond_one_half_is_written():
     (axes,) = plot_generated_probability(np.array([0.1, 0.2, 0.3, 0.9])).axes
     assert [text.get_text() for text in axes.texts] == ["25% beyond one half"]
+
+
+def test_a_curve_has_its_name_at_its_end():
+    history = pd.DataFrame({"step": [1, 2], "accuracy": [0.5, 0.7], "last accuracy": [0.4, 0.6]})
+    (axes,) = plot_curves({"GAN": SimpleNamespace(history=history)}).axes
+    assert [(text.get_text(), text.xy) for text in axes.texts] == [("GAN", (2.0, 0.7))]
+    assert axes.get_legend() is None

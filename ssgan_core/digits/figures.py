@@ -6,6 +6,7 @@ from functools import partial
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
 from torch import Tensor
@@ -26,7 +27,7 @@ def plot_walls(walls: Mapping[int, Tensor], real: Tensor, side: int) -> Figure:
     chosen = (steps[0], steps[len(steps) // 2], steps[-1])
     shown = {f"step {step:,}": walls[step] for step in chosen} | {"real": real}
     drawn = {
-        title: partial(plots.show_images, images=pictures(images[:64], side), columns=8)
+        title: partial(plots.show_images, images=pictures(images[:36], side), columns=6)
         for title, images in shown.items()
     }
     return plots.plot_panels(drawn, columns=4, size=1.9)
@@ -43,7 +44,9 @@ def plot_curves(results: Mapping[str, Trained]) -> Figure:
     figure, axes = plt.subplots(figsize=(7.2, 3.3))
     tables = {n: result.history.set_index("step") for n, result in results.items()}
     plots.curves(axes, {n: table["accuracy"] for n, table in tables.items()}, marker="o", ms=3)
-    axes.legend(loc="lower right")
+    for line in axes.get_lines():
+        axes.annotate(line.get_label(), line.get_xydata()[-1], (6, 0), va="center",
+                      textcoords="offset points", color=line.get_color())  # fmt: skip
     plots.curves(axes, {n: table["last accuracy"] for n, table in tables.items()}, ls=":", lw=1.2)
     axes.set(xlabel="step", ylabel="test accuracy")
     plots.in_percent(axes.yaxis)
@@ -80,21 +83,21 @@ def plot_budget(runs: pd.DataFrame, published: pd.DataFrame | None = None) -> Fi
     return figure
 
 
-def plot_confusions(supervised: np.ndarray, semi: np.ndarray) -> Figure:
-    """Two confusion matrices (true class, predicted class) in percent of the true class."""
-    figure, axes = plt.subplots(1, 2, figsize=(7.6, 3.9), sharey=True)
-    counts = {"labels alone": supervised, "with the GAN": semi}
-    for ax, (title, matrix) in zip(axes, counts.items(), strict=True):
-        share = 100 * matrix / matrix.sum(1, keepdims=True)
-        wrong = np.where(np.eye(10, dtype=bool), np.nan, share)
-        ax.imshow(wrong, cmap="Reds", vmin=0, vmax=30)
-        for i, j in zip(*np.where(share >= 1.5), strict=True):
-            ax.text(
-                j, i, f"{share[i, j]:.0f}", ha="center", va="center", fontsize=8,
-                color=plots.UNLABELED if i == j else "white" if share[i, j] > 18 else plots.INK,
-            )  # fmt: skip
-        ax.set(title=title, xlabel="predicted", xticks=range(10), yticks=range(10))
-    axes[0].set_ylabel("true digit")
+def plot_change(change: pd.DataFrame) -> Figure:
+    """How confusions (true class, predicted class) change, in percent of the true class.
+
+    Green is for the better, more on the diagonal and less elsewhere; red for the worse.
+    """
+    figure, axes = plt.subplots(figsize=(5.2, 4.8))
+    points = 100 * change.to_numpy()
+    better = np.where(np.eye(len(points), dtype=bool), points, -points)
+    colors = LinearSegmentedColormap.from_list("change", [plots.WRONG, "white", plots.RIGHT])
+    axes.imshow(better, cmap=colors, vmin=-30, vmax=30)
+    for i, j in zip(*np.where(np.abs(points) >= 1.5), strict=True):
+        dark = abs(points[i, j]) > 15
+        axes.text(j, i, f"{points[i, j]:+.0f}", ha="center", va="center", fontsize=10,
+                  color="white" if dark else plots.INK)  # fmt: skip
+    axes.set(xlabel="predicted", ylabel="true digit", xticks=range(10), yticks=range(10))
     return figure
 
 
@@ -109,6 +112,8 @@ def plot_generated_probability(values: np.ndarray) -> Figure:
     """Histogram of p("generated") over real images; beyond one half it beats every class."""
     figure, axes = plt.subplots(figsize=(7.2, 2.6))
     axes.hist(values, bins=np.linspace(0, 1, 41), color=plots.GENERATED)
-    axes.axvline(0.5, color=plots.INK, ls=":", lw=1.2)
+    axes.axvline(0.5, **plots.DOTTED)
+    beyond = f"{(values > 0.5).mean():.0%} beyond one half"
+    axes.text(0.51, 0.95, beyond, transform=axes.transAxes, va="top", color=plots.GENERATED)
     axes.set(xlabel='p("generated") of real test images', ylabel="test images")
     return figure

@@ -218,7 +218,7 @@ def train_step(
     descend(optimizer_d, sum(each[name] * term for name, term in terms.items()))
 
     if weights.gan and not weights.frozen:
-        with hardware.autocast(), parametrize.cached():  # D's normalized weights serve both passes
+        with hardware.autocast(), parametrize.cached():  # normalized weights serve both passes
             fake = generator.sample(size)
             _, fake_features = discriminator(fake)
             with torch.no_grad():

@@ -18,7 +18,18 @@ from torch import Tensor
 from ssgan_core import losses
 from ssgan_core.interactive.figure import Interactive, interactive
 from ssgan_core.plane.points import PlaneData
-from ssgan_core.plots import CLASS_COLORS, GENERATED, INK, animation, dot_panels, plot_panels
+from ssgan_core.plane.study import GOAL, solved
+from ssgan_core.plots import (
+    CLASS_COLORS,
+    DOTTED,
+    GENERATED,
+    INK,
+    UNLABELED,
+    animation,
+    dot_panels,
+    in_percent,
+    plot_panels,
+)
 
 LIMIT = 1.6
 POINT = "#6f7983"  # a darker gray than elsewhere, to be seen on a colored ground
@@ -110,10 +121,36 @@ def animate(
 
 
 def plot_dots(runs: pd.DataFrame, title: str = "{} labels a ring") -> Figure:
-    """Accuracy of every run and its mean by method, a panel a number of labels; a line at 99 %."""
-    panels = runs.groupby("labels", sort=False)
-    figure = dot_panels({title.format(n): (group, "accuracy") for n, group in panels}, line=0.99)
+    """Accuracy of every run and its mean by method, a panel a number of labels; a line at 99 %.
+
+    At the right of a row, how many of its runs reach that line.
+    """
+    panels = dict(iter(runs.groupby("labels", sort=False)))
+    figure = dot_panels({title.format(n): (group, "accuracy") for n, group in panels.items()}, GOAL)
+    for axes, group in zip(figure.axes, panels.values(), strict=True):
+        counts = group.groupby("method", sort=False).accuracy.agg(solved)
+        for row, count in enumerate(counts):
+            told = f"{count}/{len(group) // len(counts)}"
+            axes.text(
+                1.01, row, told, transform=axes.get_yaxis_transform(), va="center", fontsize=9
+            )
     figure.supxlabel("test accuracy", fontsize=10)
+    return figure
+
+
+def plot_widths(by_width: pd.DataFrame, named: Mapping[str, float]) -> Figure:
+    """Accuracies by kernel width, a column a width; shaded what is wider than all named widths."""
+    figure, axes = plt.subplots(figsize=(6.4, 3))
+    axes.plot(by_width.columns, by_width.T, "o", ms=4, color=CLASS_COLORS[0], alpha=0.5)
+    axes.plot(by_width.mean(), color=CLASS_COLORS[0])
+    for name, place in named.items():
+        axes.axvline(place, **DOTTED)
+        axes.text(place, 1.01, name, ha="center", va="bottom", fontsize=9,
+                  transform=axes.get_xaxis_transform())  # fmt: skip
+    low, high = axes.get_xlim()
+    axes.axvspan(max(named.values()), high, color=UNLABELED, alpha=0.2)
+    axes.set(xlabel="kernel width", ylabel="test accuracy", xlim=(low, high))
+    in_percent(axes.yaxis)
     return figure
 
 

@@ -43,7 +43,7 @@ class StackedMLP(nn.Module):
                 self.biases[-1].copy_(self.biases[-1][..., :1].expand_as(self.biases[-1]))
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Outputs (R, B, K) and features (R, B, F) for x (R, B, inputs), or (B, inputs) for all."""
+        """Outputs (R, B, K), features (R, B, F) of x (R, B, inputs), or (B, inputs) for all."""
         if x.ndim == 2:
             x = x.expand(len(self.weights[0]), -1, -1)
         for weight, bias in zip(self.weights[:-1], self.biases[:-1], strict=True):

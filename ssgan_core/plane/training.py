@@ -77,7 +77,8 @@ def classifier_loss(
     if progress >= recipe.labeled_start:
         loss = loss + recipe.labeled_weight * losses.labeled_loss(logits["labeled"], labels)
     if recipe.generator != "none":
-        loss = loss + losses.real_loss(logits["unlabeled"]) + losses.fake_loss(logits["generated"])
+        loss = loss + losses.real_loss(logits["unlabeled"])
+        loss = loss + losses.fake_loss(logits["generated"])
     if recipe.entropy_weight and progress > recipe.entropy_start:
         ramp = (progress - recipe.entropy_start) / (1 - recipe.entropy_start)
         entropy = losses.conditional_entropy(logits["unlabeled"])

@@ -1,10 +1,17 @@
 """Figures of the digits chapter."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 
 from ssgan_core import plots
-from ssgan_core.digits.figures import plot_budget
+from ssgan_core.digits.figures import (
+    plot_budget,
+    plot_change,
+    plot_curves,
+    plot_generated_probability,
+)
 from ssgan_core.digits.step import METHODS
 
 
@@ -28,3 +35,27 @@ def test_every_method_and_every_published_point_stands_in_the_same_axes():
     colors = {bars.lines[0].get_color() for bars in axes.containers[: len(METHODS)]}
     assert len(colors) == len(METHODS) < len(plots.PALETTE)
     figure.canvas.draw()
+
+
+def test_a_change_for_the_better_is_green_on_the_diagonal_and_off_it():
+    change = pd.DataFrame(np.zeros((10, 10)))
+    change.loc[2, 2], change.loc[2, 3], change.loc[4, 5], change.loc[7, 8] = 0.3, -0.3, 0.3, 0.01
+    (axes,) = plot_change(change).axes
+    (image,) = axes.images
+    red, green, _, _ = np.moveaxis(image.to_rgba(image.get_array()), -1, 0)
+    better, worse = green > red + 0.1, red > green + 0.1
+    assert np.argwhere(better).tolist() == [[2, 2], [2, 3]]
+    assert np.argwhere(worse).tolist() == [[4, 5]]
+    assert [text.get_text() for text in axes.texts] == ["+30", "-30", "+30"]
+
+
+def test_the_share_of_images_beyond_one_half_is_written():
+    (axes,) = plot_generated_probability(np.array([0.1, 0.2, 0.3, 0.9])).axes
+    assert [text.get_text() for text in axes.texts] == ["25% beyond one half"]
+
+
+def test_a_curve_has_its_name_at_its_end():
+    history = pd.DataFrame({"step": [1, 2], "accuracy": [0.5, 0.7], "last accuracy": [0.4, 0.6]})
+    (axes,) = plot_curves({"GAN": SimpleNamespace(history=history)}).axes
+    assert [(text.get_text(), text.xy) for text in axes.texts] == [("GAN", (2.0, 0.7))]
+    assert axes.get_legend() is None

@@ -213,6 +213,16 @@ def test_draws_at_the_goal_are_told_with_their_wilson_interval():
     assert plane_experiment.count_ci([0.99] * 10) == "10 of 10 (72 to 100 %)"
 
 
+def test_results_stand_by_method_with_their_intervals_and_what_chance_could_do():
+    runs = [("a", 2, value) for value in (1.0, 1.0, 0.5)] + [("b", 2, 1.0)] * 3 + [("b", 4, 0.5)]
+    frame = pd.DataFrame(runs, columns=["method", "labels", "accuracy"])
+    shown = plane_experiment.results_table(frame, 2, against="b")
+    assert shown.index.tolist() == ["a", "b"]
+    assert shown["draws at 99 %"].tolist() == ["2 of 3 (21 to 94 %)", "3 of 3 (44 to 100 %)"]
+    assert shown["accuracy"].tolist() == ["83.3 % (11.6 to 100)", "100.0 ± 0.0 %"]
+    assert shown["Fisher's p"].tolist() == ["1", "–"]
+
+
 def test_fishers_test_on_a_case_by_hand():
     found = {"a": [1.0] * 10, "b": [1.0] * 7 + [0.6] * 3}
     rows = [(name, 4, i, x) for name, values in found.items() for i, x in enumerate(values)]

@@ -329,20 +329,6 @@ def read_recorded(folder: Path, then: Then = lambda metrics: "") -> pd.DataFrame
     return pd.DataFrame(rows)
 
 
-def origin_table(runs: pd.DataFrame) -> pd.DataFrame:
-    """What the recorded runs of each method took, on average, and where they ran."""
-    groups = runs.groupby("method", sort=False)
-    return pd.DataFrame(
-        {
-            "steps a run": groups.steps.mean().map("{:,.0f}".format),
-            "minutes a run": groups.minutes.mean().map("{:.0f}".format),
-            "device": groups.device.agg(lambda names: "; ".join(names.unique())),
-            "commit": groups.git.agg(lambda names: ", ".join(names.str[:7].unique())),
-            "date": groups.finished.max().str[:10],
-        }
-    )
-
-
 def origin_in_words(runs: pd.DataFrame) -> str:
     """How many runs were recorded, what they took, and where, when and from which code they ran."""
 

@@ -15,10 +15,11 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn.functional import cross_entropy, softplus
 
-from ssgan_core.bench.timing import end_with_parent, race, synchronize
+from ssgan_core.bench.timing import race, synchronize
 from ssgan_core.device import Hardware, captured, keep_freed_memory
 from ssgan_core.photos.networks import LADDERS
 from ssgan_core.settings import Settings
+from ssgan_core.signals import end_with_parent
 from ssgan_core.ssgan.recipes import ARTICLE
 from ssgan_core.ssgan.step import BETAS, Learner, Stage, make_learner, ssgan_step
 

@@ -7,14 +7,14 @@ import json
 import nbformat
 import numpy as np
 import pytest
-from book_root import make_root
+from book_root import make_root, put
 from PIL import Image
 
 from book import published
 from book.build import build
 from book.common import BuildError
 from book.discover import chapters_of
-from book.execute import KEY, clean
+from book.execute import KEY
 from book.published import edition, main, publish
 
 BANDS = "[01_first.full.embedded]\naccuracy = [0.7, 0.9]\n"
@@ -27,31 +27,6 @@ def picture(side=64):
     file = io.BytesIO()
     Image.fromarray(pixels).resize((8 * side, 8 * side)).save(file, "PNG", compress_level=0)
     return base64.b64encode(file.getvalue()).decode()
-
-
-def put(root, number, profile="full", accuracy=0.8, data=None, **settings):
-    """An executed chapter in `book/chapters/`, as the builder leaves it."""
-    chapter = chapters_of(root)[number - 1]
-    record = {
-        "chapter": chapter.name, "profile": profile, "values": {"accuracy": accuracy},
-        "settings": {"seed": 0} | settings, "data": {"name": "dots", "checksum": "0123456789"},
-        "git": f"abc{profile}", "device": "an H100", "wall_s": 61.5, "python": "3.12.1",
-        "finished": "2026-01-02T03:04:05+00:00", "versions": {"torch": "2.9.0"},
-    }  # fmt: skip
-    notebook = nbformat.v4.new_notebook(cells=list(chapter.notebook.cells))
-    output = nbformat.v4.new_output("display_data", data or {"text/plain": f"seen at {profile}"})
-    code = notebook.cells[-1]
-    code.outputs, code.execution_count = [output], 1
-    injected = nbformat.v4.new_code_cell(
-        f'profile = "{profile}"', metadata={"tags": ["injected-parameters"]}
-    )
-    notebook.cells.insert(2, injected)
-    notebook.metadata["language_info"] = {"name": "python", "pygments_lexer": "ipython3"}
-    clean(notebook, {"key": "k", "parameters": {"profile": profile}, "device": "an H100"})
-    chapter.page.parent.mkdir(exist_ok=True)
-    chapter.page.write_text(nbformat.writes(notebook))
-    chapter.record.write_text(json.dumps(record))
-    return chapter
 
 
 @pytest.fixture

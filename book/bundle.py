@@ -16,6 +16,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Self
 
+from packaging.requirements import Requirement
+
 from book.common import BuildError, say
 
 PART = 60_000_000  # bytes of a part at most
@@ -99,19 +101,29 @@ def bundle(root: Path, python: str, machine: str, out: Path, part: int = PART) -
 
 def _download(root: Path, python: str, machine: str, work: Path) -> None:
     """Wheels of the lock file, and of uv, which installs them, into `work/wheels`."""
-    program = [sys.executable, "-m"]
-    _call(
-        [*program, "uv", "pip", "compile", "requirements.lock", "--no-deps", "--generate-hashes",
-         "--python-version", python, "--python-platform", f"{machine}-manylinux_2_{GLIBC}",
-         "-q", "--no-header", "--no-annotate", "-o", str(work / "here.txt")],
-        "requirements.lock cannot be read", root,
-    )  # fmt: skip
+    (work / "here.txt").write_text("\n".join(_wanted(root, python, machine)), encoding="utf-8")
     uv = re.search(r"^UV_VERSION := (.+)$", (root / "Makefile").read_text("utf-8"), re.M)[1]
-    pip = [*program, "pip", "download", "-q", "--no-deps", "--only-binary=:all:"]
+    pip = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--only-binary=:all:"]
     pip += ["--disable-pip-version-check", "--python-version", python, "-d", str(work / "wheels")]
     pip += [word for tag in _tags(machine) for word in ("--platform", tag)]
     _call([*pip, "--require-hashes", "-r", str(work / "here.txt")], "a wheel is missing")
     _call([*pip, f"uv=={uv}"], "a wheel is missing")
+
+
+def _wanted(root: Path, python: str, machine: str) -> Iterator[str]:
+    """The lines of the lock file that such a machine installs, with their hashes."""
+    there = {
+        "python_version": python, "python_full_version": f"{python}.0", "os_name": "posix",
+        "sys_platform": "linux", "platform_system": "Linux", "platform_machine": machine,
+    }  # fmt: skip
+    lock = (root / "requirements.lock").read_text("utf-8").replace("\\\n", " ")
+    for line in lock.splitlines():
+        named, *hashes = line.split("#")[0].split("--hash=")
+        if named.strip():
+            needed = Requirement(named)
+            if needed.marker is None or needed.marker.evaluate(there):
+                needed.marker = None
+                yield " ".join([str(needed), *(f"--hash={one.strip()}" for one in hashes)])
 
 
 def _tags(machine: str) -> Iterator[str]:
@@ -121,11 +133,12 @@ def _tags(machine: str) -> Iterator[str]:
     yield f"linux_{machine}"
 
 
-def _call(command: Sequence[str], fault: str, root: Path | None = None) -> None:
-    done = subprocess.run(command, cwd=root, capture_output=True, text=True)
+def _call(command: Sequence[str], fault: str) -> None:
+    done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
-        lines = [line for line in done.stderr.splitlines() if line.strip()] or ["no message"]
-        raise BuildError(f"{fault}: {lines[-1].removeprefix('ERROR: ')}")
+        told = [line for line in done.stderr.splitlines() if line.strip()] or ["no message"]
+        told = [line for line in told if line.startswith("ERROR: ")] or told
+        raise BuildError(f"{fault}: {told[-1].removeprefix('ERROR: ')}")
 
 
 def _made(folder: Path) -> Path:

@@ -30,7 +30,6 @@ done <SHA256SUMS
 cut -c67- SHA256SUMS | while read -r part; do cat "$part"; done | tar -xf - -C "$to"
 
 cd "$to/book"
-export PIP_NO_INDEX=1 PIP_FIND_LINKS="$to/wheels"
-export UV_OFFLINE=1 UV_FIND_LINKS="$to/wheels"
+export PIP_NO_INDEX=1 PIP_FIND_LINKS=../wheels UV_OFFLINE=1 UV_FIND_LINKS=../wheels
 make env PYTHON="$PYTHON"
 make book "$@"

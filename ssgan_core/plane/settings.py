@@ -111,7 +111,7 @@ class ComplementSettings(RingSettings):
     PROFILES: ClassVar = {
         "smoke": {"points": 400, "draws": 2, "other_draws": 2, "steps": 8},
         "quick": {"draws": 20, "other_draws": 10, "steps": 1200},
-        "full": {"draws": 40, "other_draws": 20, "steps": 1500},
+        "full": {"draws": 40, "other_draws": 20, "steps": 1200},
     }
     draws: int = Field(None, ge=2, le=1000, description="label draws of the main comparison")
     other_draws: int = Field(

@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+from tempfile import gettempdir
 
 import nbformat
 import numpy as np
@@ -147,6 +148,7 @@ def test_pages_are_built_from_what_is_published_and_say_what_is_not(root):
     )
     assert "seen at full" in first and "seen at quick" not in first
     assert "an H100" in first and "abcfull" in first and "has been published yet" not in first
+    assert f"{gettempdir()}/tmp" not in first, "no page tells the folder it was built in"
     assert "seen at quick" in second and "at its real size has been published yet" in second
 
 

@@ -31,7 +31,7 @@ CHAPTERS = {
     "12_how_fast_a_step_is": {"size": 32, "width": 8, "labels": 8, "unlabeled": 8, "rounds": 1,
                               "steps": 1},
 }  # fmt: skip
-SLOW = ("03_the_complement_generator", "04_digits", "11_feeding_the_gpu")
+SLOW = ("03_the_complement_generator", "04_digits", "11_feeding_the_gpu", "12_how_fast_a_step_is")
 
 
 @pytest.fixture(scope="module")

@@ -34,12 +34,14 @@ STAMP      := $(call quote,$(VENV)/.installed)
 WANTED     := $(call quote,$(shell cat requirements.lock pyproject.toml | cksum) $(CURDIR))
 
 .DEFAULT_GOAL := help
-.PHONY: help book pages page test lab photos lock lint clean env
+.PHONY: help book pages page publish bundle test lab photos lock lint clean env
 
 help:  ## show this list
 	@echo "make book    run the chapters that changed and build the book: _build/html/index.html"
-	@echo "make pages   build the book from chapters that were run elsewhere (book/chapters/)"
+	@echo "make pages   build the published edition (book/published/), nothing run"
 	@echo "make page    make an executed chapter a page in one file: NOTEBOOK=out.ipynb, out.html"
+	@echo "make publish make the chapters that were run at full the published edition"
+	@echo "make bundle  pack the book for a Linux machine without a network: build/bundle/"
 	@echo "make test    run the tests"
 	@echo "make lab     open the chapters in JupyterLab, .ipynb and .md paired"
 	@echo "make photos  download cats and dogs that need no account (Oxford-IIIT Pet, 800 MB)"
@@ -63,6 +65,12 @@ pages: env  ## the book, nothing run
 
 page: env  ## an executed chapter
 	@$(BIN)/python -m book.page -- $(call quote,$(NOTEBOOK))
+
+publish: env  ## book/published/
+	@$(BIN)/python -m book.published
+
+bundle: env  ## source and wheels, in parts
+	@$(BIN)/python -m book.bundle
 
 test: env  ## the tests, in as many processes as there are cores
 	@$(BIN)/python -m pytest -n auto --maxprocesses=8 --dist worksteal

@@ -30,6 +30,7 @@ from book.discover import (
 )
 from book.environment import clean_environment
 from book.freshness import CHAPTERS, has_tag, key_of
+from book.published import edition
 from ssgan_core.errors import InputError
 from ssgan_core.paths import Held, hold
 from ssgan_core.signals import on_stop
@@ -47,8 +48,8 @@ def build(
 ) -> None:
     """Bring every page up to date and build the book into `_build/html`.
 
-    `pages_only` runs nothing: the book is built from the executed chapters that lie in
-    `book/chapters/`, say those that a GPU runner left.
+    `pages_only` runs nothing: the book is built from the published edition, or from chapters in
+    `book/chapters/` that were run at full since, say on a GPU; `book.published` says which wins.
 
     Raises
     ------
@@ -67,13 +68,13 @@ def build(
     selected = select(chapters, only)
     for chapter in chapters:
         check_pair(chapter)
-    with _alone(root), clean_environment(root):
+    with _alone(root), clean_environment(root), contextlib.ExitStack() as stack:
+        tree = root
         if any("labeled_set" in chapter.parameters for chapter in selected):
             _check_labels(root, profile, data)
         if pages_only:
-            for chapter in chapters:
-                if not execute.read_about(chapter):
-                    execute.write_placeholder(chapter)
+            tree = stack.enter_context(edition(root))
+            chapters = chapters_of(tree)
         elif failures := _run(chapters, selected, profile, data):
             raise BuildError("\n".join(failures))
         checked = [
@@ -86,7 +87,7 @@ def build(
             raise BuildError("\n".join(faults))
         if html:
             started = time.monotonic()
-            jupyter_book(root, root / "book/logs/jupyter-book.log")
+            jupyter_book(tree, root / "book/logs/jupyter-book.log", root)
             page = root / "_build/html/index.html"
             say(f"book built in {time.monotonic() - started:.0f} s: {page}")
 
@@ -183,20 +184,22 @@ def _record(chapter: Chapter) -> dict[str, Any]:
     return json.loads(chapter.record.read_text(encoding="utf-8"))
 
 
-def jupyter_book(root: Path, log: Path) -> None:
-    """Build the pages with execution off and warnings as errors.
+def jupyter_book(root: Path, log: Path, out: Path | None = None) -> None:
+    """Build the pages with execution off and warnings as errors, into `_build` of `out` or of root.
 
     Raises BuildError, with the warnings and the log that holds all.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     program = [sys.executable, "-P", "-c", "from jupyter_book.cli.main import main; main()"]
     command = [*program, "build", ".", "--all", "-W", "-n", "--keep-going"]
+    command += ["--path-output", str(out or root)]
     here = {"PYTHONPATH": str(Path(__file__).parents[1])}  # whose modules the extensions import
     result = subprocess.run(
         command, cwd=root, env=os.environ | here, preexec_fn=execute.end_with_parent,
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     output = re.sub(r"\x1b\[[0-9;]*m", "", result.stdout + result.stderr)  # Sphinx always colors
+    output = output.replace(str(root), str(out or root))
     log.write_text(output, encoding="utf-8")
     if result.returncode:
         lines = output.splitlines()
@@ -204,7 +207,7 @@ def jupyter_book(root: Path, log: Path) -> None:
         raise BuildError(
             "\n".join([*(warnings or lines[-5:]), f"jupyter-book failed, see book/logs/{log.name}"])
         )
-    refuse_raw_markup(root / "_build/html/book")
+    refuse_raw_markup((out or root) / "_build/html/book")
 
 
 def refuse_raw_markup(pages: Path) -> None:

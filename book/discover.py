@@ -44,6 +44,11 @@ class Chapter:
         """The run's `metrics.json`, kept beside the page."""
         return self.page.with_suffix(".json")
 
+    @property
+    def published(self) -> Path:
+        """The page that a GPU executed, with its record inside."""
+        return self.root / "book" / "published" / f"{self.name}.ipynb"
+
     def log(self, suffix: str) -> Path:
         return self.root / "book" / "logs" / f"{self.name}{suffix}"
 

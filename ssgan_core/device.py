@@ -49,6 +49,10 @@ class Hardware:
         """Context in which convolutions and matrix products run in bf16 where that pays."""
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16)
 
+    def rate(self, rate: float) -> float | Tensor:
+        """A learning rate for an optimizer: on a GPU where captured steps read it."""
+        return torch.tensor(rate, device=self.device) if self.device.type == "cuda" else rate
+
     def place(self, module: nn.Module) -> nn.Module:
         """Move a network to the device, weights in the channels-last layout."""
         return module.to(self.device, memory_format=torch.channels_last)
@@ -145,6 +149,15 @@ def descend(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
         for gradient, part in zip(gradients, mean.split(sizes), strict=True):
             gradient.copy_(part.view(gradient.shape))
     optimizer.step()
+
+
+def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    """Change an optimizer's learning rate, where it lies on a GPU in place."""
+    for group in optimizer.param_groups:
+        if isinstance(group["lr"], Tensor):
+            group["lr"].fill_(rate)
+        else:
+            group["lr"] = rate
 
 
 def captured(step: Step, device: torch.device) -> Step:

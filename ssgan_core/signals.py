@@ -1,6 +1,8 @@
 """The signals that ask a process to stop: Ctrl-C, SIGTERM, SIGHUP when its terminal closes."""
 
 import contextlib
+import multiprocessing
+import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -26,3 +28,14 @@ def on_stop(handle: Callable[[str], object]) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def end_with_parent() -> None:
+    """In a process of `multiprocessing`: end when the one that started it is killed, in mid-work
+    too."""
+
+    def wait() -> None:
+        multiprocessing.parent_process().join()
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()

@@ -1,5 +1,6 @@
 """A tiny book in a folder of its own, for the builder's tests."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -7,8 +8,9 @@ import jupytext
 import nbformat
 import papermill
 
-import book.execute  # noqa: F401 (the engine)
+from book.discover import Chapter, chapters_of
 from book.environment import clean_environment
+from book.execute import clean
 
 REPO = Path(__file__).resolve().parents[1]
 
@@ -84,3 +86,30 @@ def run_chapter(name: str, output: Path, **parameters) -> nbformat.NotebookNode:
             execution_timeout=300,
             extra_arguments=["--log-level=CRITICAL"],
         )
+
+
+def put(
+    root: Path, number: int, profile: str = "full", accuracy: float = 0.8, data=None, **settings
+) -> Chapter:
+    """An executed chapter in `book/chapters/`, as the builder leaves it."""
+    chapter = chapters_of(root)[number - 1]
+    record = {
+        "chapter": chapter.name, "profile": profile, "values": {"accuracy": accuracy},
+        "settings": {"seed": 0} | settings, "data": {"name": "dots", "checksum": "0123456789"},
+        "git": f"abc{profile}", "device": "an H100", "wall_s": 61.5, "python": "3.12.1",
+        "finished": "2026-01-02T03:04:05+00:00", "versions": {"torch": "2.9.0"},
+    }  # fmt: skip
+    notebook = nbformat.v4.new_notebook(cells=list(chapter.notebook.cells))
+    output = nbformat.v4.new_output("display_data", data or {"text/plain": f"seen at {profile}"})
+    code = notebook.cells[-1]
+    code.outputs, code.execution_count = [output], 1
+    injected = nbformat.v4.new_code_cell(
+        f'profile = "{profile}"', metadata={"tags": ["injected-parameters"]}
+    )
+    notebook.cells.insert(2, injected)
+    notebook.metadata["language_info"] = {"name": "python", "pygments_lexer": "ipython3"}
+    clean(notebook, {"key": "k", "parameters": {"profile": profile}, "device": "an H100"})
+    chapter.page.parent.mkdir(exist_ok=True)
+    chapter.page.write_text(nbformat.writes(notebook))
+    chapter.record.write_text(json.dumps(record))
+    return chapter

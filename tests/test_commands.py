@@ -356,8 +356,7 @@ def test_draws_are_the_same_for_every_recipe(pets, tmp_path, monkeypatch):
     photos = load_photos(settings, print)
     run = Run.open("t", settings, photos.summary, root=tmp_path)
     draws = label_draws(settings, photos, print)
-    for name in ("ssgan", "supervised"):
-        experiment.run_draws(name, settings, draws, run, print)
+    experiment.run_recipes(("ssgan", "supervised"), settings, draws, run, print)
     assert seen[:3] == seen[3:] and [seed for seed, _ in seen[:3]] == [5, 6, 7]
     assert len({rows for _, rows in seen}) == 3
 

@@ -12,7 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ssgan_core import device
+from ssgan_core.dcgan import training as dcgan_training
 from ssgan_core.device import EAGER, Captured, Hardware, captured, descend, share
+from ssgan_core.digits import training as digits_training
+from ssgan_core.digits.images import draw_labeled, load_digits
+from ssgan_core.digits.step import Recipe as DigitsRecipe
 from ssgan_core.ssgan.recipes import Recipe, find_recipe
 from ssgan_core.ssgan.step import (
     Learner,
@@ -130,3 +134,56 @@ def test_freed_memory_is_used_again_without_asking_the_system() -> None:
         for keep in (True, False)
     )
     assert kept < 100 < returned
+
+
+def as_a_graph_does(step, device):
+    """A stand-in for a graph: the step always reads its batch where the first one lay."""
+    held = []
+
+    def replay(stage, *batch):
+        if not held:
+            held.extend(batch)
+        for i, part in enumerate(batch):
+            held[i] = held[i].copy_(part) if isinstance(part, torch.Tensor) else part
+        replay.calls += 1
+        return step(stage, *held)
+
+    replay.calls = 0
+    as_a_graph_does.last = replay
+    return replay
+
+
+def on_digits(patch, replace_captured, steps=12):
+    if replace_captured:
+        patch.setattr(digits_training, "captured", replace_captured)
+    data = load_digits()
+    rows = torch.stack([draw_labeled(data.labels, 10, seed) for seed in range(2)])
+    recipe = DigitsRecipe("complement", steps=steps, batch=20)
+    return digits_training.train(data, rows, recipe, report=lambda line: None).logits
+
+
+def on_pictures(patch, replace_captured, steps=12):
+    if replace_captured:
+        patch.setattr(dcgan_training, "captured", replace_captured)
+    pictures = torch.zeros(40, 3, 32, 32, dtype=torch.uint8)
+    pictures[:, 0, 8:24, 8:24] = 220
+    recipe = dcgan_training.Recipe(batch=8, r1=1.0)
+    done = dcgan_training.train(recipe, pictures, steps, width=32, evaluations=2)
+    return torch.as_tensor(done.steps.to_numpy())
+
+
+@pytest.mark.parametrize("train", [on_digits, on_pictures])
+def test_digits_and_dcgan_take_every_step_as_a_graph_would(train, monkeypatch):
+    monkeypatch.setattr(Hardware, "detect", lambda: CPU)
+    plain = train(monkeypatch, None)
+    assert torch.equal(train(monkeypatch, as_a_graph_does), plain)
+    assert as_a_graph_does.last.calls == 12
+
+
+@on_gpu
+@pytest.mark.parametrize(("train", "steps"), [(on_digits, 400), (on_pictures, 60)])
+def test_digits_and_dcgan_learn_replayed_what_they_learn_one_by_one(train, steps, monkeypatch):
+    replayed = train(monkeypatch, None, steps).float()
+    plain = train(monkeypatch, lambda step, device: step, steps).float()
+    assert replayed.isfinite().all()
+    assert (replayed - plain).abs().mean() < 0.5 * plain.std()

@@ -28,6 +28,7 @@ MEANING = {
     "quick": "Sized for a laptop, to show how a method works.",
     "full": "The real size.",
 }
+UNPUBLISHED = "No run of this chapter at its real size has been published yet."
 OWN = "It learned from a labeled set of somebody's own; its numbers need not be the book's."
 
 
@@ -45,8 +46,9 @@ def duration(seconds: float) -> str:
     return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
 
 
-def banner(record: dict[str, Any], recorded: str | None = None) -> str:
-    """HTML of the line that says how a page was run; `recorded` is where it shows longer runs."""
+def banner(record: dict[str, Any], recorded: str | None = None, lacking: bool = False) -> str:
+    """HTML of the line that says how a page was run; `recorded` is where it shows longer runs,
+    `lacking` whether other chapters were published at their real size and this one was not."""
     profile = record["profile"]
     facts = {
         "Data": f"{record['data']['name']} ({record['data']['checksum'][:8]})",
@@ -66,6 +68,8 @@ def banner(record: dict[str, Any], recorded: str | None = None) -> str:
     items = "".join(
         f"<li><span>{name}</span> {html.escape(str(value))}</li>" for name, value in facts.items()
     )
+    if lacking:
+        own += f" {UNPUBLISHED}"
     link = f' <a href="#{recorded}">Recorded results</a> stand below.' if recorded else ""
     return (
         f'<aside class="how-run {profile}" aria-label="How this page was run">'
@@ -85,7 +89,10 @@ def _add_banner(app: Sphinx, doctree: nodes.document) -> None:
         )
         if shown := next(cells, None):
             shown["ids"].append(RECORDED)
-        line = banner(record, RECORDED if shown else None)
+        edition = Path(app.srcdir, "book/published")
+        lacking = record["profile"] != "full" and edition.is_dir()
+        lacking = lacking and not (edition / f"{name}.ipynb").exists()
+        line = banner(record, RECORDED if shown else None, lacking)
         title.parent.insert(place, nodes.raw("", line, format="html"))
 
 

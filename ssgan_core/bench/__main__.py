@@ -30,6 +30,9 @@ def time_step(given: Options) -> None:
     print(table.round(3).to_string())
     seconds = 1 / table.loc["ours", "steps/s"]
     print(roofline(setting.step("ours"), seconds, hardware).round(3).to_string())
+    if given.side_by_side:
+        beside = step.side_by_side(setting, given.side_by_side, given.rounds, given.steps)
+        print(beside.round(2).to_string())
 
 
 def time_graphs(given: Options) -> None:
@@ -101,6 +104,9 @@ COMMANDS: Subcommands = {
         "--unlabeled": number(64, "unlabeled images in a step (64)", least=2),
         "--rounds": number(3, "rounds, the best counts (3)"),
         "--steps": number(2, "steps timed in a round (2)"),
+        "--side-by-side": number(
+            None, "also so many trainings at once, such as 1 2 4 8", nargs="+"
+        ),
     }),
     "graphs": (time_graphs, {
         "--size": side(128),

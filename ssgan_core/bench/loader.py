@@ -25,13 +25,14 @@ from torch import Tensor
 from torchvision.transforms.v2.functional import pil_to_tensor, resize
 
 from ssgan_core.bench.folders import folder_loader, pil_stored, unpack
-from ssgan_core.bench.timing import end_with_parent, race
+from ssgan_core.bench.timing import race
 from ssgan_core.errors import InputError
 from ssgan_core.paths import resolve_path
 from ssgan_core.photos.decode import quiet, read_header, stored_rgb, to_range
 from ssgan_core.photos.files import PhotoCollection, scan
 from ssgan_core.photos.loader import Loader, PhotoStream, has_dali
 from ssgan_core.photos.photoset import decode_all
+from ssgan_core.signals import end_with_parent
 
 BATCH = 64
 SIZES = (64, 224)

@@ -1,6 +1,7 @@
 """Speed of a training step of the article's recipe against the loop as it is usually written."""
 
-from collections.abc import Callable
+import resource
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
 from copy import deepcopy
@@ -15,15 +16,17 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn.functional import cross_entropy, softplus
 
-from ssgan_core.bench.timing import end_with_parent, race, synchronize
-from ssgan_core.device import Hardware, captured, keep_freed_memory
+from ssgan_core.bench.timing import race, synchronize
+from ssgan_core.device import EAGER, Hardware, captured, keep_freed_memory
 from ssgan_core.photos.networks import LADDERS
 from ssgan_core.settings import Settings
+from ssgan_core.signals import end_with_parent
 from ssgan_core.ssgan.recipes import ARTICLE
 from ssgan_core.ssgan.step import BETAS, Learner, Stage, make_learner, ssgan_step
 
 Batches = tuple[Tensor, Tensor, Tensor]
 KEPT = "reference, memory kept"
+WARM_UP = EAGER + 1  # steps, the last of which is captured on a GPU
 
 
 class StepSettings(Settings):
@@ -162,6 +165,41 @@ def speeds(setting: Setting, rounds: int = 3, steps: int = 2) -> pd.DataFrame:
     frame["images/s"] = frame["steps/s"] * (setting.labels + setting.unlabeled)
     frame["times reference"] = frame["steps/s"] / frame.loc["reference", "steps/s"]
     return frame
+
+
+def side_by_side(setting: Setting, counts: Sequence[int], rounds: int, steps: int) -> pd.DataFrame:
+    """Images a second of so many trainings at once, each in a process of its own, by `race`.
+
+    Memory is what the largest process has taken: of the GPU, or without one of the machine.
+    """
+    with ExitStack() as stack:
+        pools = [
+            stack.enter_context(ProcessPoolExecutor(1, get_context("spawn"), end_with_parent))
+            for _ in range(max(counts))
+        ]
+        for ready in [pool.submit(_take, "ours", setting, WARM_UP) for pool in pools]:
+            ready.result()
+
+        def together(count: int) -> None:
+            for done in [pool.submit(_take, "ours", setting, steps) for pool in pools[:count]]:
+                done.result()
+
+        calls = {str(count): partial(together, count) for count in counts}
+        seconds = pd.Series(race(calls, rounds, 1)) / steps
+        memory = max(pool.submit(_memory).result() for pool in pools)
+    frame = pd.DataFrame({"steps/s": [int(count) / each for count, each in seconds.items()]})
+    frame.index = pd.Index(counts, name="trainings at once")
+    frame["images/s"] = frame["steps/s"] * (setting.labels + setting.unlabeled)
+    frame["times the first"] = frame["steps/s"] / frame["steps/s"].iloc[0]
+    frame["memory of one (GB)"] = memory / 2**30
+    return frame
+
+
+def _memory() -> int:
+    """Bytes that this process has taken at most."""
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_reserved()
+    return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 @cache

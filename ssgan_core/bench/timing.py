@@ -1,8 +1,5 @@
 """Seconds that calls take, and the least that this machine could take for the same work."""
 
-import multiprocessing
-import os
-import threading
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -20,16 +17,6 @@ from ssgan_core.photos.decode import quiet
 
 SIDE = {"cpu": 2048, "cuda": 8192}  # of the square product whose rate counts as the machine's
 COPIED = 2**26  # numbers in fp32, 256 MB: more than a cache holds
-
-
-def end_with_parent() -> None:
-    """For a pool's workers: end when the process that started them is killed, in mid-work too."""
-
-    def wait() -> None:
-        multiprocessing.parent_process().join()
-        os._exit(1)
-
-    threading.Thread(target=wait, daemon=True).start()
 
 
 def race(calls: Mapping[str, Callable[[], object]], rounds: int, steps: int) -> dict[str, float]:

@@ -18,7 +18,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn, update_bn
 from ssgan_core import loop, losses
 from ssgan_core.checkpoint import checksum
 from ssgan_core.dcgan.networks import Discriminator
-from ssgan_core.device import Hardware, descend, own_random_numbers
+from ssgan_core.device import Hardware, captured, descend, own_random_numbers
 from ssgan_core.photos.augment import augment
 from ssgan_core.photos.decode import to_range
 from ssgan_core.photos.loader import Schedule
@@ -43,8 +43,8 @@ class DCGANSettings(ImageSettings):
                   "steps": 6000, "evaluations": 14, "judge_steps": 400, "judge_width": 16,
                   "trial_steps": 400},
         "full": {"size": 64, "width": 512, "pets": 24000, "batch": 128, "learning_rate": 2e-4,
-                 "steps": 40000, "evaluations": 18, "judge_steps": 6000, "judge_width": 32,
-                 "trial_steps": 4000},
+                 "steps": 20000, "evaluations": 18, "judge_steps": 3000, "judge_width": 32,
+                 "trial_steps": 2000},
     }  # fmt: skip
     size: Literal[tuple(LADDERS)] = Field(None, description="side of an image in pixels")
     width: int = Field(
@@ -95,11 +95,12 @@ class Gan:
     def make(cls, recipe: Recipe, size: int, width: int) -> Self:
         """Fresh networks, equally wide; weights come from PyTorch's global generator."""
         hardware = Hardware.detect()
+        on_gpu = hardware.device.type == "cuda"
         generator = hardware.place(Generator(size, width=width))
         discriminator = hardware.place(Discriminator(size, width))
         rates = (recipe.generator_rate, recipe.discriminator_rate)
         optimizers = (
-            torch.optim.Adam(network.parameters(), rate, BETAS, fused=True)
+            torch.optim.Adam(network.parameters(), rate, BETAS, fused=True, capturable=on_gpu)
             for network, rate in zip((generator, discriminator), rates, strict=True)
         )
         average = AveragedModel(generator, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema))
@@ -185,9 +186,16 @@ def train(
     terms = loop.Kept(of=torch.full((steps, len(TERMS)), torch.nan, device=device))
     samples = loop.Kept({0: draw(gan.generator, noise)})
 
+    here = images.to(device)
+
+    def one(stage: None, real: Tensor) -> dict[str, Tensor]:
+        real = to_range(real, PIXELS).contiguous(memory_format=torch.channels_last)
+        return dcgan_step(gan, real)
+
+    take = captured(one, device)
+
     def step(number: int, progress: float) -> dict[str, Tensor]:
-        real = to_range(images[torch.from_numpy(batches.batch(number))].to(device), PIXELS)
-        found = dcgan_step(gan, real.contiguous(memory_format=torch.channels_last))
+        found = take(None, here[torch.from_numpy(batches.batch(number)).to(device)])
         terms["of"][number] = torch.stack([found[name] for name in TERMS])
         gan.average.update_parameters(gan.generator)
         return found

@@ -172,7 +172,7 @@ def train_step(
     optimizers: tuple[torch.optim.Optimizer, torch.optim.Optimizer],
     batch: Batch,
     recipe: Recipe,
-    late: float,
+    late: float | Tensor,
     hardware: Hardware,
     density: Density | None = None,
     teacher: nn.Module | None = None,

@@ -16,10 +16,10 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from ssgan_core import loop
 from ssgan_core.checkpoint import checksum
-from ssgan_core.device import Hardware, own_random_numbers
+from ssgan_core.device import Hardware, captured, own_random_numbers, set_rate
 from ssgan_core.digits.images import CLASSES, Digits
 from ssgan_core.digits.networks import digits_pair
-from ssgan_core.digits.step import EMA_EVERY, Density, Recipe, draw_batch, train_step
+from ssgan_core.digits.step import EMA_EVERY, Batch, Density, Recipe, draw_batch, train_step
 from ssgan_core.intervals import marks
 from ssgan_core.settings import Settings
 
@@ -116,6 +116,7 @@ def train(
     """
     hardware = hardware or Hardware.detect()
     device, runs = hardware.device, len(rows)
+    on_gpu = device.type == "cuda"
     identity = {
         "name": recipe.method,
         "recipe": {name: str(value) for name, value in vars(recipe).items() if name != "form"},
@@ -130,19 +131,31 @@ def train(
     networks = generator.to(device), discriminator.to(device)
     averaged = AveragedModel(discriminator, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema))
     optimizers = tuple(
-        torch.optim.Adam(n.parameters(), recipe.learning_rate, betas=(0.5, 0.999), fused=True)
+        torch.optim.Adam(
+            n.parameters(),
+            hardware.rate(recipe.learning_rate),
+            (0.5, 0.999),
+            fused=True,
+            capturable=on_gpu,
+        )
         for n in networks
     )
     images, labels, rows = (part.to(device) for part in (digits.images, digits.labels, rows))
     test_images, test_labels = digits.test_images.to(device), digits.test_labels.to(device)
     density = Density.fit(digits.images).to(device) if recipe.weights.low_density else None
 
+    def one(stage: None, late: Tensor | float, *batch: Tensor) -> dict[str, Tensor]:
+        how = (recipe, late, hardware, density, averaged)
+        return train_step(*networks, optimizers, Batch(*batch), *how)
+
+    # VAT asks for the same noise again and again, of which a graph knows nothing.
+    take = one if recipe.weights.vat else captured(one, device)
+
     def step(number: int, progress: float) -> dict[str, Tensor]:
         batch, late = draw_batch(images, labels, rows, recipe.batch), recipe.late(number)
         for optimizer in optimizers:
-            optimizer.param_groups[0]["lr"] = recipe.learning_rate * recipe.rate(number)
-        how = (recipe, late, hardware, density, averaged)
-        terms = train_step(*networks, optimizers, batch, *how)
+            set_rate(optimizer, recipe.learning_rate * recipe.rate(number))
+        terms = take(None, torch.tensor(late, device=device) if on_gpu else late, *batch)
         if (number + 1) % EMA_EVERY == 0:
             averaged.update_parameters(discriminator)
         return {name: term.mean() for name, term in terms.items()}

@@ -89,7 +89,7 @@ class HandfulSettings(RingSettings):
     PROFILES: ClassVar = {
         "smoke": {"points": 600, "draws": 2},
         "quick": {"draws": 20},
-        "full": {"draws": 100},
+        "full": {"draws": 50},
     }
     draws: int = Field(None, ge=2, le=1000, description="label draws of the comparison")
 
@@ -100,7 +100,7 @@ class GanSettings(CloudSettings):
     PROFILES: ClassVar = {
         "smoke": {"points": 400, "steps": 6},
         "quick": {"steps": 2500},
-        "full": {"steps": 10_000},
+        "full": {"steps": 5000},
     }
     steps: int = Field(None, ge=1, description="training steps")
 
@@ -111,7 +111,7 @@ class ComplementSettings(RingSettings):
     PROFILES: ClassVar = {
         "smoke": {"points": 400, "draws": 2, "other_draws": 2, "steps": 8},
         "quick": {"draws": 20, "other_draws": 10, "steps": 1200},
-        "full": {"draws": 40, "other_draws": 40, "steps": 3000},
+        "full": {"draws": 40, "other_draws": 20, "steps": 1200},
     }
     draws: int = Field(None, ge=2, le=1000, description="label draws of the main comparison")
     other_draws: int = Field(

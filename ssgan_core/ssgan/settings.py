@@ -13,7 +13,7 @@ from ssgan_core.ssgan.recipes import Recipe, find_recipe
 COMMON = {  # what both chapters do in a profile
     "smoke": {"draws": 1, "size": 32, "width": 8, "pets": 200, "evaluations": 2},
     "quick": {"draws": 3, "size": 32, "width": 16, "pets": 4000},
-    "full": {"draws": 3, "size": 128, "width": 64, "pets": 24000, "evaluations": 40},
+    "full": {"draws": 3, "size": 128, "width": 64, "pets": 24000, "evaluations": 20},
 }
 
 
@@ -80,7 +80,7 @@ class ArticleSettings(GANSettings):
     PROFILES: ClassVar = GANSettings.PROFILES | {
         "quick": COMMON["quick"]
         | {"draws": 1, "size": 64, "generator_width": 128, "evaluations": 8, "steps": 400},
-        "full": COMMON["full"] | {"generator_width": 512, "steps": 6000},
+        "full": COMMON["full"] | {"generator_width": 512, "steps": 4000},
     }
     COMPARED: ClassVar = ("supervised", "article-labels", "article")
     WITH_FULL: ClassVar = (
@@ -94,7 +94,7 @@ class SSGANSettings(GANSettings):
 
     PROFILES: ClassVar = GANSettings.PROFILES | {
         "quick": COMMON["quick"] | {"generator_width": 128, "evaluations": 6, "steps": 200},
-        "full": COMMON["full"] | {"generator_width": 512, "steps": 15000},
+        "full": COMMON["full"] | {"generator_width": 512, "steps": 8000},
     }
     COMPARED: ClassVar = ("supervised-augmented", "ssgan-minus-gan", "ssgan")
     WITH_FULL: ClassVar = (
@@ -112,7 +112,7 @@ class ChoiceSettings(PhotoSettings):
         "quick": COMMON["quick"]
         | {"labels": 100, "evaluations": 2, "sets": 10, "steps": 200, "tuning_steps": 200},
         "full": COMMON["full"]
-        | {"labels": 100, "draws": 5, "sets": 20, "steps": 15000, "tuning_steps": 1500},
+        | {"labels": 100, "draws": 5, "sets": 20, "steps": 8000, "tuning_steps": 1500},
     }
     labels: int = Field(None, ge=2, description="photos in a set")
     size: Literal[tuple(LADDERS)] = Field(None, description="side of an image in pixels")

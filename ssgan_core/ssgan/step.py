@@ -16,7 +16,15 @@ from torch.nn.functional import avg_pool2d
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from ssgan_core import losses
-from ssgan_core.device import Hardware, average, descend, share, synchronized, world
+from ssgan_core.device import (
+    Hardware,
+    average,
+    descend,
+    set_rate,
+    share,
+    synchronized,
+    world,
+)
 from ssgan_core.errors import InputError
 from ssgan_core.loop import Kept
 from ssgan_core.photos.augment import augment, augment_strongly, crop_and_recolor, quarter_turns
@@ -108,8 +116,7 @@ def make_learner(
         generator = Generator(size, width=generator_width, grows=grows)
         generator = hardware.place(synchronized(generator))
     rate = recipe.rate(width)
-    on_gpu = hardware.device.type == "cuda"
-    first = torch.tensor(rate, device=hardware.device) if on_gpu else rate  # captured steps read it
+    on_gpu, first = hardware.device.type == "cuda", hardware.rate(rate)
 
     def adam(network: nn.Module) -> torch.optim.Adam:
         return torch.optim.Adam(network.parameters(), first, BETAS, fused=True, capturable=on_gpu)
@@ -142,11 +149,8 @@ def schedule(learner: Learner, progress: float, step: int) -> Stage:
     if recipe.cosine:
         rate *= 0.5 * (1 + math.cos(math.pi * progress))
     for optimizer in (learner.optimizer, learner.generator_optimizer):
-        for group in optimizer.param_groups if optimizer else ():
-            if isinstance(group["lr"], Tensor):  # on a GPU
-                group["lr"].fill_(rate)
-            else:
-                group["lr"] = rate
+        if optimizer:
+            set_rate(optimizer, rate)
     if learner.ema:
         decay = min(recipe.ema, (1 + step) / (10 + step))
         learner.ema.multi_avg_fn = get_ema_multi_avg_fn(decay)

@@ -2,12 +2,17 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import torch
 
+from ssgan_core.checkpoint import save_checkpoint
+from ssgan_core.device import EAGER
 from ssgan_core.errors import InputError
 from ssgan_core.intervals import interval_table, marks
 from ssgan_core.paths import resolve_path
@@ -16,6 +21,7 @@ from ssgan_core.photos.labels_csv import read_labeled
 from ssgan_core.photos.photoset import PhotoSet
 from ssgan_core.photos.splits import HELD
 from ssgan_core.results import Run, read_recorded
+from ssgan_core.side_by_side import how_many, run_side_by_side
 from ssgan_core.ssgan.fit import Fit, fit
 from ssgan_core.ssgan.recipes import ALL, FEATURES, Recipe, find_recipe
 from ssgan_core.ssgan.settings import BaselineSettings, GANSettings, PhotoSettings
@@ -81,22 +87,57 @@ def data_summary(draws: Sequence[PhotoSet]) -> dict[str, Any]:
     return draws[0].summary | {"labels_checksum": checksum, "test_photos": names}
 
 
-def run_draws(
-    name: str,
+def run_recipes(
+    names: Sequence[str],
     settings: BaselineSettings | GANSettings,
     draws: Sequence[PhotoSet],
     run: Run,
     report: Callable[[str], None],
-) -> list[Fit]:
-    """Train one recipe once for each label draw; draw i has the seed `settings.seed + i`."""
-    recipe, fits = find_recipe(name), []
-    for draw, data in enumerate(draws):
+) -> dict[str, list[Fit]]:
+    """Train each recipe once for each label draw; draw i has the seed `settings.seed + i`.
+
+    On a GPU they train side by side, in processes of their own that leave their checkpoints; what
+    was killed goes on here.
+    """
+    trainings = {}
+    for name in names:
+        recipe = find_recipe(name)
+        for draw, data in enumerate(draws):
+            options = settings.options(recipe, len(data.rows("labeled")))
+            options |= {"seed": settings.seed + draw}
+            options |= {"checkpoint": run.checkpoint(f"{name}-{draw}.pt")}
+            trainings[name, draw] = recipe, data, options
+    jobs = how_many(partial(_try_out, trainings.values()), len(trainings), report)
+    if jobs > 1:
+        report(f"{len(trainings)} trainings, {jobs} side by side")
+        images = run.checkpoint("images.pt")
+        save_checkpoint(images, {"images": draws[0].images})
+        tasks = {
+            f"{name}, draw {draw + 1}": (images, recipe, replace(data, images=None), options)
+            for (name, draw), (recipe, data, options) in trainings.items()
+        }
+        run_side_by_side(_fit_alone, tasks, jobs, report)
+        images.unlink()
+    fits: dict[str, list[Fit]] = {name: [] for name in names}
+    for (name, draw), (recipe, data, options) in trainings.items():
         labels = len(data.rows("labeled"))
         report(f"{name}, draw {draw + 1} of {len(draws)}: {labels} labels")
-        options = settings.options(recipe, labels) | {"seed": settings.seed + draw}
-        checkpoint = run.checkpoint(f"{name}-{draw}.pt")
-        fits.append(fit(recipe, data, **options, checkpoint=checkpoint, report=report))
+        fits[name].append(fit(recipe, data, **options, report=report))
     return fits
+
+
+def _try_out(trainings: Iterable[tuple[Recipe, PhotoSet, dict[str, Any]]]) -> None:
+    """A few steps of each recipe as its training has them when it takes the most memory."""
+    few = {"steps": EAGER + 1, "evaluations": 1, "checkpoint": None}
+    kinds = {recipe.name: (recipe, *rest) for recipe, *rest in trainings}
+    for recipe, data, options in kinds.values():
+        fit(replace(recipe, small_first=0.0, gan_every=1), data, **options | few)
+
+
+def _fit_alone(images: Path, recipe: Recipe, data: PhotoSet, options: dict[str, Any]) -> None:
+    """A training in a process of its own, up to its last checkpoint."""
+    pixels = torch.load(images, mmap=True, weights_only=True)["images"]
+    fit(recipe, replace(data, images=pixels), **options)
 
 
 def fit_runs(fits: Mapping[str, Sequence[Fit]]) -> pd.DataFrame:

@@ -104,6 +104,8 @@ def test_a_checkout_may_lie_in_any_folder_and_is_installed_once(checkout):
     assert told(make("test", folder=checkout)) == [run]
     for target, words in {
         "pages": "<python><-m><book.build><--pages-only>",
+        "publish": "<python><-m><book.published>",
+        "bundle": "<python><-m><book.bundle>",
         "page": "<python><-m><book.page><--><>",
         "photos": "<python><-m><book.get_photos>",
         "lint": "<ruff><check><.>",

@@ -45,11 +45,58 @@ def test_jobs_have_a_time_limit_and_only_the_rights_they_name(path):
         assert job["permissions"]
 
 
+def full_book():
+    return yaml.safe_load((REPO / ".github/workflows/full-book.yml").read_text())
+
+
 def test_a_gpu_runner_runs_all_at_full_and_goes_on_after_a_break():
-    job = yaml.safe_load((REPO / ".github/workflows/full-book.yml").read_text())["jobs"]["run"]
-    assert "gpu" in job["runs-on"]
+    workflow = full_book()
+    inputs, job = workflow[True]["workflow_dispatch"]["inputs"], workflow["jobs"]["run"]
+    assert inputs["profile"]["default"] == "full" and inputs["profile"]["options"] == [
+        "full", "quick", "smoke",
+    ]  # fmt: skip
+    assert job["env"]["PROFILE"] == "${{ inputs.profile }}"
+    assert '"gpu"' in job["runs-on"]
     assert job["steps"][0]["with"]["clean"] is False
-    assert any("PROFILE=full" in step.get("run", "") for step in job["steps"])
+    assert any(step.get("run") == "make book" for step in job["steps"])
+
+
+def test_a_gpu_runner_is_checked_first_and_says_what_it_ran_even_where_it_failed():
+    steps = full_book()["jobs"]["run"]["steps"]
+    ran = [step.get("run", "") for step in steps]
+    checked = next(i for i, line in enumerate(ran) if "book.runner check" in line)
+    assert checked < ran.index("make book") and steps[checked]["timeout-minutes"] <= 2
+    (summed,) = (step for step in steps if "GITHUB_STEP_SUMMARY" in step.get("run", ""))
+    assert summed["if"] == "always()"
+
+
+def test_only_a_full_run_whose_bands_hold_becomes_the_edition_and_a_person_takes_it_in():
+    jobs = full_book()["jobs"]
+    steps = jobs["run"]["steps"]
+    (published,) = (step for step in steps if step.get("run") == "make publish")
+    assert published["if"] == jobs["propose"]["if"] == "inputs.profile == 'full'"
+    assert any("gh pr create" in step.get("run", "") for step in jobs["propose"]["steps"])
+    assert jobs["run"]["permissions"] == {"contents": "read"}, "no GPU runner may push"
+
+
+DIRECTIVES = {
+    "job-name", "gres", "cpus-per-task", "mem", "time", "signal", "requeue", "open-mode", "output",
+}  # fmt: skip
+
+
+def test_the_job_of_a_cluster_is_a_shell_script_with_directives_of_sbatch_at_its_head():
+    path = REPO / "book/full-book.sbatch"
+    checked = run("bash", "-n", path)
+    assert checked.returncode == 0, checked.stderr
+    head, sep, body = path.read_text().partition("set -euo pipefail\n")
+    lines = head.splitlines()
+    assert sep and lines[0] == "#!/bin/bash", "sbatch reads directives up to the first command"
+    assert all(line.startswith("#") for line in lines) and "#SBATCH" not in body
+    given = dict(re.match(r"#SBATCH --([\w-]+)(?:=(\S+))?$", line).groups()
+                 for line in lines if line.startswith("#SBATCH"))  # fmt: skip
+    assert given.keys() == DIRECTIVES
+    assert given["gres"] == "gpu:1" and re.fullmatch(r"\d\d:\d\d:\d\d", given["time"])
+    assert body.index("book.runner check") < body.index("make book PROFILE=full")
 
 
 def test_every_python_that_the_readme_names_is_tested():

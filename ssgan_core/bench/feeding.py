@@ -92,9 +92,7 @@ def trace(batches: Iterator[tuple[Batch, Batch]], learner: Learner, steps: int) 
     """
     rows = []  # no `race`: what is measured are the moments within one training, not its best
     for number in range(WARM_UP + steps):
-        stage = schedule(
-            learner, 1.0, number
-        )  # whole images; generated ones as often as in training
+        stage = schedule(learner, 1.0, number)  # whole images; generated ones as in training
         asked = time.perf_counter()
         labeled, unlabeled = next(batches)
         ready = time.perf_counter()

@@ -1,4 +1,4 @@
-"""Figures of the chapter on loading."""
+"""Figures of the chapters on loading and on the speed of a step."""
 
 from collections.abc import Mapping, Sequence
 
@@ -18,7 +18,7 @@ NOTHING = (226, 231, 236)  # where a loader gave no image
 def stage_bars(costs: Mapping[int, pd.DataFrame]) -> Figure:
     """What a photo costs in each stage: a panel a size, a bar a library, milliseconds."""
     figure, panels = plt.subplots(
-        len(costs), 1, figsize=(7.4, 0.7 + 1.15 * len(costs)), sharex=True, squeeze=False
+        len(costs), 1, figsize=(7.2, 0.7 + 1.15 * len(costs)), sharex=True, squeeze=False
     )
     for axes, (size, frame) in zip(panels[:, 0], costs.items(), strict=True):
         frame.T.plot.barh(stacked=True, ax=axes, color=PALETTE, width=0.65, legend=False)
@@ -35,16 +35,19 @@ def rate_bars(frame: pd.DataFrame, limits: Mapping[str, Mapping[int, float]]) ->
     sizes = frame["size"].unique()
     ways = frame["loader"].nunique()
     figure, panels = plt.subplots(
-        len(sizes), 1, figsize=(7.4, len(sizes) * (0.9 + 0.32 * ways)), sharex=True, squeeze=False
+        len(sizes), 1, figsize=(7.2, len(sizes) * (0.9 + 0.32 * ways)), sharex=True, squeeze=False
     )
     for axes, size in zip(panels[:, 0], sizes, strict=True):
         rows = frame[frame["size"] == size]
         bars = axes.barh(rows["loader"], rows["images a second"], color=COMPUTING, height=0.65)
-        axes.bar_label(bars, fmt="{:,.0f}", padding=3, fontsize=9)
-        places = ((PALETTE[3], "right"), (PALETTE[5], "left"))
-        for (color, side), (name, values) in zip(places, limits.items(), strict=True):
-            axes.axvline(values[size], color=color, linestyle="--", linewidth=1.2)
-            axes.annotate(f" {name} ", (values[size], -0.7), color=color, fontsize=9, ha=side)
+        colors = dict(zip(limits, (PALETTE[3], PALETTE[5]), strict=True))
+        lower, higher = sorted(limits, key=lambda name: limits[name][size])
+        for name, side in ((lower, "right"), (higher, "left")):
+            place, color = limits[name][size], colors[name]
+            axes.axvline(place, color=color, linestyle="--", linewidth=1.2)
+            axes.annotate(f" {name} ", (place, -0.7), color=color, fontsize=9, ha=side)
+        ground = {"facecolor": "white", "edgecolor": "none", "pad": 1}  # over a limit's line
+        axes.bar_label(bars, fmt="{:,.0f}", padding=4, fontsize=9, bbox=ground)
         axes.set(xscale="log", ylim=(ways - 0.5, -1.3))
         axes.set_title(f"to {size} pixels", loc="left")
     high = max(frame["images a second"].max(), *(max(v.values()) for v in limits.values()))
@@ -54,7 +57,7 @@ def rate_bars(frame: pd.DataFrame, limits: Mapping[str, Mapping[int, float]]) ->
 
 def timeline(traces: Mapping[str, pd.DataFrame]) -> Figure:
     """Waiting for images and computing through the same number of steps, a lane a loader."""
-    figure, axes = plt.subplots(figsize=(7.4, 0.9 + 0.62 * len(traces)))
+    figure, axes = plt.subplots(figsize=(7.2, 0.9 + 0.62 * len(traces)))
     for lane, times in enumerate(traces.values()):
         for start, end, color in (("asked", "ready", WAITING), ("ready", "done", COMPUTING)):
             axes.barh(lane, times[end] - times[start], 0.64, left=times[start], color=color)
@@ -72,7 +75,7 @@ def timeline(traces: Mapping[str, pd.DataFrame]) -> Figure:
 
 def strips(rows: Mapping[str, Sequence[Tensor | None]], titles: Sequence[str]) -> Figure:
     """Rows of images (3, S, S) uint8, one a loader, with a title over each column; None: none."""
-    figure, axes = plt.subplots(figsize=(7.4, 1.3 + 0.62 * len(rows)))
+    figure, axes = plt.subplots(figsize=(7.2, 1.3 + 0.62 * len(rows)))
     images = [image for row in rows.values() for image in row]
     shape = next(image.shape for image in images if image is not None)
     nothing = torch.tensor(NOTHING, dtype=torch.uint8)[:, None, None].expand(shape)
@@ -91,7 +94,7 @@ def step_bars(steps: Mapping[str, Mapping[str, float]]) -> Figure:
     against.
     """
     figure, panels = plt.subplots(
-        len(steps), 1, figsize=(7.4, 0.4 + 1.5 * len(steps)), squeeze=False
+        len(steps), 1, figsize=(7.2, 0.4 + 1.5 * len(steps)), squeeze=False
     )
     for axes, (title, loops) in zip(panels[:, 0], steps.items(), strict=True):
         times = np.array(list(loops.values()))

@@ -85,7 +85,8 @@ def roofline(
         "arithmetic": (work.operations / 1e9, operations / 1e9),
         "bytes": (work.bytes / 1e9, copied / 1e9),
     }
-    table = pd.DataFrame.from_dict(rows, orient="index", columns=["billions", "billions a second"])
+    columns = ["billions", "billions a second"]
+    table = pd.DataFrame.from_dict(rows, orient="index", columns=columns)
     table["ms a step"] = 1e3 * table["billions"] / table["billions a second"]
     table["share of ours"] = table["ms a step"] / (1e3 * seconds)
     return table.rename_axis("roofline")

@@ -12,8 +12,8 @@ class Discriminator(nn.Module):
 
     Its maps have the sides of the generator's, in reverse; channels double at each rung and end
     at `width`. Leaky ReLU of slope 0.2 throughout, batch normalization on every rung but the
-    first. Weights start at N(0, 0.02²). One class makes the ordinary discriminator: its one logit
-    is log Z (see `ssgan_core.losses`), and D = sigmoid(logit).
+    first. Weights start at N(0, 0.02²). One class makes the ordinary discriminator: its one
+    logit is log Z (see `ssgan_core.losses`), and D = sigmoid(logit).
 
     Shapes: images (B, 3, size, size) → logits (B, classes), features (B, width · side²), the
     last map, whose side is 4 (7 for 224 px). Raises InputError for a size that is none of the
@@ -23,9 +23,8 @@ class Discriminator(nn.Module):
     def __init__(self, size: int = 64, width: int = 512, classes: int = 1):
         super().__init__()
         if size not in LADDERS:
-            raise InputError(
-                f"size is {size}; the discriminator reads {', '.join(map(str, LADDERS))}"
-            )
+            sizes = ", ".join(map(str, LADDERS))
+            raise InputError(f"size is {size}; the discriminator reads {sizes}")
         side, strides = LADDERS[size]
         channels = width >> (len(strides) - 1)
         rungs = [_rung(3, channels, strides[-1], normalized=False)]

@@ -111,7 +111,7 @@ class Gan:
 
 
 def dcgan_step(gan: Gan, real: Tensor) -> dict[str, Tensor]:
-    """One step on real images (B, 3, S, S) in [−1, 1]: the discriminator's, then the generator's.
+    """One step on real images (B, 3, S, S) in [−1, 1]: discriminator, then generator.
 
     Real and generated images pass through the discriminator separately, each batch with its own
     batch-norm statistics. Returns the loss terms and D on both kinds, each a scalar.

@@ -58,9 +58,9 @@ def to_images(
 ) -> DataNode:
     """Encoded bytes → decoded → resized: uint8 (B, S, S, 3), or float32 (B, 3, S, S) in a range.
 
-    With the device "mixed" the bytes lie in the CPU's memory and the images on the GPU, where all
-    that follows is computed; with "cpu" everything stays on the CPU. `turn` leaves it to DALI to
-    find the EXIF orientation; `dali_batches` knows it from the header.
+    With the device "mixed" the bytes lie in the CPU's memory and the images on the GPU, where
+    all that follows is computed; with "cpu" everything stays on the CPU. `turn` leaves it to DALI
+    to find the EXIF orientation; `dali_batches` knows it from the header.
     """
     images = resize(decode(encoded, device, turn), size)
     return images if pixel_range is None else normalize(images, pixel_range)

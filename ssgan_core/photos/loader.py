@@ -43,9 +43,9 @@ class Schedule:
     """Which rows come in which batch, as a pure function of the arguments here and the position.
 
     An epoch is a permutation of the rows seeded by (seed, epoch), or the rows in their order
-    without `shuffle`. `epoch(n)` cuts it into batches, the last one partial. `batch(step)` is for
-    training: epochs laid end to end and cut into full batches, so that every row comes once an
-    epoch and no batch is short; with fewer rows than `batch_size` every batch is all of them.
+    without `shuffle`. `epoch(n)` cuts it into batches, the last one partial. `batch(step)` is
+    for training: epochs laid end to end and cut into full batches, so that every row comes once
+    an epoch and no batch is short; with fewer rows than `batch_size` every batch is all of them.
 
     Raises InputError for no rows, or a batch size below 1.
     """

@@ -123,7 +123,8 @@ class Generator(nn.Module):
     def __init__(self, size: int = 64, noise: int = 100, width: int = 512, grows: bool = False):
         super().__init__()
         if size not in LADDERS:
-            raise InputError(f"size is {size}; the generator makes {', '.join(map(str, LADDERS))}")
+            sizes = ", ".join(map(str, LADDERS))
+            raise InputError(f"size is {size}; the generator makes {sizes}")
         self.noise = noise
         side, strides = LADDERS[size]
         rungs = [_up(noise, width, kernel=side, stride=1, padding=0)]

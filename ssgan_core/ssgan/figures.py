@@ -31,19 +31,22 @@ def training_curves(runs: pd.DataFrame, chance: float, names: Sequence[str] = ()
     """Validation accuracy through training and, where runs tell it, the labeled loss at its left.
 
     Columns `validation` and `labeled` hold a list a run: thin its line, thick the mean of a
-    method's; dotted the accuracy that `chance` gives. Methods have the colors of their places in
-    `names`, and after it.
+    method's; dotted the accuracy that `chance` gives. Lines are drawn against steps where `steps`
+    has how many a method made, else against the share of training. Methods have the colors of
+    their places in `names`, and after it.
     """
     colors = dict(zip(dict.fromkeys([*names, *runs["method"]]), cycle(plots.PALETTE), strict=False))
     shown = [name for name in colors if name in set(runs["method"])]
+    ends = runs.groupby("method")["steps"].max() if "steps" in runs else dict.fromkeys(shown, 1)
     titles = {"labeled": "labeled loss", "validation": "validation accuracy"}
     terms = [term for term in titles if term in runs]
-    figure, panels = plt.subplots(1, len(terms), squeeze=False, figsize=(7.6, 3.3))
+    along = "step" if "steps" in runs else "share of training"
+    figure, panels = plt.subplots(1, len(terms), squeeze=False, figsize=(7.2, 3.3))
     for axes, term in zip(panels[0], terms, strict=True):
         tables = {n: pd.DataFrame(runs[term][runs["method"] == n].tolist()).T for n in shown}
-        lines = {n: t.set_axis((t.index + 1) / len(t)) for n, t in tables.items()}
+        lines = {n: t.set_axis((t.index + 1) / len(t) * ends[n]) for n, t in tables.items()}
         plots.curves(axes, lines, [colors[name] for name in shown])
-        axes.set(title=titles[term], xlabel="share of training", xlim=(0, 1))
+        axes.set(title=titles[term], xlabel=along, xlim=(0, None))
     panels[0, 0].set_ylim(0 if "labeled" in terms else None, None)
     axes.axhline(chance, **plots.DOTTED)
     plots.in_percent(axes.yaxis)
@@ -128,11 +131,12 @@ def confident_mistakes(
     images (N, 3, S, S) uint8 with their probabilities (N, K) and true classes (N,).
     """
     confidence, guesses = probabilities.max(1), probabilities.argmax(1)
-    figure, panels = plt.subplots(2, 1, figsize=(7.6, 2.9))
-    kinds = (("wrong", guesses != labels, plots.WRONG), ("right", guesses == labels, plots.RIGHT))
-    for axes, (name, chosen, color) in zip(panels, kinds, strict=True):
+    figure, panels = plt.subplots(2, 1, figsize=(7.2, 2.8))
+    right = guesses == labels
+    kinds = (("wrong", "✗", ~right, plots.WRONG), ("right", "✓", right, plots.RIGHT))
+    for axes, (name, mark, chosen, color) in zip(panels, kinds, strict=True):
         order = np.flatnonzero(chosen)[np.argsort(-confidence[chosen])][:each]
-        captions = [f"{classes[guesses[i]]} {confidence[i]:.0%}" for i in order]
+        captions = [f"{mark} {classes[guesses[i]]} {confidence[i]:.0%}" for i in order]
         plots.image_row(axes, images[order], captions, [color])
         axes.set_ylabel(name)
     return figure

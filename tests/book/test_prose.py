@@ -32,7 +32,7 @@ NO_RESULTS = {
     r"80 % (?:sure about|right)": "chapter 06 says by an example what calibrated means",
     r"that of 95 % of the test|where 5 % of real": "chapter 07's threshold of what is off the data",
     r"near 0\.67|two classes 0\.69": "chapter 07: Z / (Z + 1) and log 2 of an untrained network",
-    r"published rate of 0\.003|\(0\.0002 in 2016\)": "learning rates that were published",
+    r"published rate of 0\.003": "a learning rate that was published",
     r"hoped for × 1\.5": "chapter 11 says what was expected before it measured",
 }
 

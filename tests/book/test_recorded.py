@@ -183,6 +183,9 @@ def test_recorded_curves_are_the_runs_and_their_mean():
     assert chance == [1 / 3, 1 / 3]
     assert drawn == [[0.5, 0.7], [0.6, 0.9], [0.55, 0.8], [0.4, 0.5], [0.4, 0.5]]
     assert list(axes.lines[0].get_xdata()) == [0.5, 1.0]
+    (counted,) = training_curves(frame.assign(steps=[40, 40, 10]), 1 / 3).axes
+    assert [list(line.get_xdata()) for line in counted.lines[::3]] == [[20, 40], [5, 10]]
+    assert counted.get_xlabel() == "step"
     (named,) = training_curves(frame, 1 / 3, ["other", "absent", "ssgan"]).axes
     assert [line.get_label() for line in named.lines if line.get_linewidth() > 2] == [
         "other",

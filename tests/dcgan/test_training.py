@@ -3,6 +3,7 @@
 import io
 from dataclasses import replace
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,7 +11,7 @@ import torch
 from PIL import Image
 
 from ssgan_core.dcgan import training as dcgan
-from ssgan_core.dcgan.figures import animate_samples
+from ssgan_core.dcgan.figures import animate_samples, loss_curves, score_curves
 from ssgan_core.dcgan.networks import Discriminator
 from ssgan_core.dcgan.training import DCGANSettings, Gan, Recipe, dcgan_step, train
 from ssgan_core.errors import InputError
@@ -182,7 +183,7 @@ def test_settings_name_what_they_refuse(wrong, message):
         DCGANSettings.resolve(**wrong)
 
 
-def test_the_animation_has_a_frame_a_sample_and_stays_small():
+def test_the_animation_begins_with_its_end_has_a_frame_a_sample_and_stays_small():
     torch.manual_seed(0)
     base = torch.randint(0, 256, (24, 3, 8, 8)).float()
     samples = {
@@ -194,5 +195,21 @@ def test_the_animation_has_a_frame_a_sample_and_stays_small():
     data = animate_samples(samples, columns=8, alt="x").data
     assert len(data) < 300 * 1024
     picture = Image.open(io.BytesIO(data))
-    assert picture.n_frames == 16
-    assert np.asarray(picture.convert("RGB")).std() > 10
+    assert picture.n_frames == 17
+    first = np.asarray(picture.convert("RGB"))
+    picture.seek(16)
+    assert first.std() > 10 and (first == np.asarray(picture.convert("RGB"))).all()
+
+
+def test_curves_are_means_in_bands_and_all_scores_have_the_floor_of_real_images():
+    steps = pd.DataFrame({term: [0.2, 0.4, 0.6] for term in dcgan.TERMS}, [1, 2, 3])
+    figure = loss_curves({"a": steps, "b": steps})
+    assert [ax.get_title() for ax in figure.axes[:2]] == ["a", "b"]
+    assert [len(ax.collections) for ax in figure.axes] == [2] * 4  # a band a line
+    assert list(figure.axes[2].lines[0].get_ydata()) == [0.2, 0.4, 0.6]
+    scores = pd.DataFrame({"step": [1, 2], "distance": [9, 3], "precision": 0.7, "recall": 0.5})
+    floor = {"distance": 1.0, "precision": 0.9, "recall": 0.8}
+    left, right = score_curves(scores, floor, 50.0).axes
+    assert [line.get_ydata()[0] for line in left.lines[1:]] == [1.0, 50.0]
+    assert [line.get_ydata()[0] for line in right.lines[2:]] == [0.9, 0.8]
+    plt.close("all")

@@ -136,7 +136,7 @@ def test_the_most_confident_mistakes_come_first():
     probabilities = np.array([[0.6, 0.4], [0.9, 0.1], [0.2, 0.8], [0.3, 0.7]])
     figure = confident_mistakes(images, probabilities, np.array([1, 1, 1, 1]), ("cat", "dog"))
     texts = [[text.get_text() for text in axes.texts] for axes in figure.axes]
-    assert texts == [["cat 90%", "cat 60%"], ["dog 80%", "dog 70%"]]
+    assert texts == [["✗ cat 90%", "✗ cat 60%"], ["✓ dog 80%", "✓ dog 70%"]]
     faultless = confident_mistakes(images, probabilities, np.array([0, 0, 1, 1]), ("cat", "dog"))
     assert [len(axes.texts) for axes in faultless.axes] == [0, 4]
     plt.close("all")

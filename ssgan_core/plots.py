@@ -2,6 +2,7 @@
 
 import inspect
 import io
+import re
 import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import cycle, groupby
@@ -218,6 +219,23 @@ def animation(frames: Sequence[np.ndarray], alt: str, milliseconds: int) -> Imag
     first.save(buffer, format="GIF", save_all=True, append_images=others, loop=0, optimize=True,
                duration=[milliseconds] * len(others) + [2500])  # fmt: skip
     return Image(data=buffer.getvalue(), format="gif", alt=alt)
+
+
+def one_line() -> Callable[[str], None]:
+    """A report of trainings for a cell of a notebook, in which a line that tells how far a training
+    is takes the place of the one before; what else is said, such as a warning, stays."""
+    handle = None
+
+    def report(text: str) -> None:
+        nonlocal handle
+        if not re.search(r"\b(step|draw|set) \d", text):
+            print(text)
+        elif handle is None:
+            handle = display({"text/plain": text}, raw=True, display_id=True)
+        else:
+            handle.update({"text/plain": text}, raw=True)
+
+    return report
 
 
 def say(prefix: str, words: Mapping[str, object]) -> None:

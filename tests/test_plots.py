@@ -2,6 +2,7 @@
 
 import io
 import re
+from unittest.mock import Mock
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -18,6 +19,7 @@ from ssgan_core.plots import (
     accuracy_dots,
     animation,
     interval,
+    one_line,
     say,
     show_source,
     tile,
@@ -87,3 +89,16 @@ def test_what_sentences_say_is_a_table_in_the_notebook(monkeypatch):
     say("x", {"epochs": 14, "best": "83.2 %"})
     (table,) = outputs
     assert table.iloc[:, 0].to_dict() == {"epochs": "14", "best": "83.2 %"}
+
+
+def test_a_training_leaves_one_line_and_warnings_stay(monkeypatch, capsys):
+    line = Mock()
+    display = Mock(return_value=line)
+    monkeypatch.setattr("ssgan_core.plots.display", display)
+    report = one_line()
+    for step in (1, 2, 3):
+        report(f"ssgan: step {step}/3, 1 s")
+    report("ssgan: the generator has collapsed")
+    display.assert_called_once()
+    assert line.update.call_args.args == ({"text/plain": "ssgan: step 3/3, 1 s"},)
+    assert capsys.readouterr().out == "ssgan: the generator has collapsed\n"

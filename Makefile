@@ -34,16 +34,17 @@ STAMP      := $(call quote,$(VENV)/.installed)
 WANTED     := $(call quote,$(shell cat requirements.lock pyproject.toml | cksum) $(CURDIR))
 
 .DEFAULT_GOAL := help
-.PHONY: help book pages page publish bundle test lab photos lock lint clean env
+.PHONY: help book pages page pdf publish bundle test lab photos lock lint clean env
 
 help:  ## show this list
 	@echo "make book    run the chapters that changed and build the book: _build/html/index.html"
 	@echo "make pages   build the published edition (book/published/), nothing run"
 	@echo "make page    make an executed chapter a page in one file: NOTEBOOK=out.ipynb, out.html"
+	@echo "make pdf     print the built book into one PDF: _build/book.pdf (needs Chromium)"
 	@echo "make publish make the chapters that were run at full the published edition"
 	@echo "make bundle  pack the book for a Linux machine without a network: build/bundle/"
 	@echo "make test    run the tests"
-	@echo "make lab     open the chapters in JupyterLab, .ipynb and .md paired"
+	@echo "make lab     open the checkout in JupyterLab: notebooks/, and reruns beside it"
 	@echo "make photos  download cats and dogs that need no account (Oxford-IIIT Pet, 800 MB)"
 	@echo "make lint    check style and that the chapters' pairs agree"
 	@echo "make lock    pin requirements.txt anew into requirements.lock"
@@ -66,6 +67,9 @@ pages: env  ## the book, nothing run
 page: env  ## an executed chapter
 	@$(BIN)/python -m book.page -- $(call quote,$(NOTEBOOK))
 
+pdf: env  ## the built book on paper
+	@$(BIN)/python -m book.pdf
+
 publish: env  ## book/published/
 	@$(BIN)/python -m book.published
 
@@ -78,7 +82,7 @@ test: env  ## the tests, in as many processes as there are cores
 lab: env  ## JupyterLab
 	@SSGAN_PHOTOS=$(call quote,$(call absolute,$(PHOTOS))) \
 		SSGAN_MNIST=$(call quote,$(call absolute,$(MNIST))) \
-		$(BIN)/python -m jupyterlab $(if $(filter 0,$(shell id -u)),--allow-root) notebooks
+		$(BIN)/python -m jupyterlab $(if $(filter 0,$(shell id -u)),--allow-root)
 
 photos: env  ## Oxford-IIIT Pet
 	@$(BIN)/python -m book.get_photos

@@ -112,7 +112,7 @@ def in_one_file(page: Path, titles: dict[str, str]) -> str:
     for part in soup.select(AROUND):
         part.decompose()
     for script in soup.select("script"):
-        if "thebe" in str(script) or not SCRIPTS.search(script.get("src", "mathjax")):
+        if not SCRIPTS.search(script.get("src", "mathjax")):
             script.decompose()
     for sheet in soup.select("link[rel=stylesheet]"):
         style = soup.new_tag("style")

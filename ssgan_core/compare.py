@@ -57,7 +57,7 @@ def _record_of(notebook: Path) -> Path:
         text = "\n".join("".join(out.get("text", "")) for out in outputs)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{notebook} is no notebook ({type(error).__name__}: {error})") from error
-    named = re.findall(r"^runs/.+/metrics\.json$", text, re.MULTILINE)
+    named = re.findall(r"^(runs/.+/metrics\.json)(?:,|$)", text, re.MULTILINE)
     if not named:
         raise InputError(f"{notebook} names no metrics.json: its last cell has not been executed")
     path = project_root() / named[-1]

@@ -1,4 +1,4 @@
-"""A tiny book in a folder of its own, for the builder's tests."""
+"""A tiny book in a folder of its own, for the builder's tests; this book at smoke size."""
 
 import json
 import shutil
@@ -8,9 +8,11 @@ import jupytext
 import nbformat
 import papermill
 
+from book.build import build
 from book.discover import Chapter, chapters_of
 from book.environment import clean_environment
-from book.execute import clean
+from book.execute import clean, take_stderr
+from ssgan_core.compare import find_records
 
 REPO = Path(__file__).resolve().parents[1]
 
@@ -113,3 +115,32 @@ def put(
     chapter.page.write_text(nbformat.writes(notebook))
     chapter.record.write_text(json.dumps(record))
     return chapter
+
+
+def chapter_names() -> list[str]:
+    return sorted(path.stem for path in (REPO / "notebooks").glob("[0-9]*.ipynb"))
+
+
+def run_smoke(name: str, folder: Path) -> None:
+    """A chapter of this book at smoke size: `out.ipynb` and its `metrics.json` in `folder`."""
+    folder.mkdir()
+    run_chapter(name, folder / "out.ipynb")
+    (record,) = find_records(str(folder / "out.ipynb"))
+    shutil.copy(record, folder / "metrics.json")
+
+
+def make_book(runs: dict[str, Path], root: Path) -> None:
+    """This book, built in `root` from chapters that `run_smoke` left."""
+    for part in ("notebooks", "book"):
+        leave = shutil.ignore_patterns("chapters", "logs", "__pycache__")
+        shutil.copytree(REPO / part, root / part, ignore=leave)
+    for part in ("_config.yml", "_toc.yml"):
+        shutil.copy(REPO / part, root)
+    (root / "book/chapters").mkdir()
+    for name, run in runs.items():
+        notebook = nbformat.read(run / "out.ipynb", as_version=4)
+        take_stderr(notebook)
+        clean(notebook, {"key": name})
+        nbformat.write(notebook, Chapter(root, name).page)
+        shutil.copy(run / "metrics.json", Chapter(root, name).record)
+    build(root, pages_only=True)

@@ -18,6 +18,7 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
+import nbformat
 import torch
 
 REPO = Path(__file__).resolve().parents[1]
@@ -25,7 +26,7 @@ sys.path[:0] = [str(REPO), str(REPO / "tests")]
 FILE = REPO / "tests/golden.json"
 STEPS = 6
 
-from book_root import run_chapter  # noqa: E402
+from book_root import chapter_names, run_smoke  # noqa: E402
 from photo_tables import dark_and_bright  # noqa: E402
 
 from ssgan_core import losses  # noqa: E402
@@ -238,27 +239,25 @@ def merged(outputs: list[list[str]]) -> list[list[str]]:
     return joined
 
 
-def of_chapter(name: str) -> dict:
-    """Outputs of a chapter at smoke size, cell by cell, and what its metrics.json holds."""
-    with tempfile.TemporaryDirectory() as folder:
-        notebook = run_chapter(name, Path(folder, "out.ipynb"))
+def of_chapter(run: Path) -> dict:
+    """Outputs of a chapter that `run_smoke` left, by cell, and what its metrics.json holds."""
+    notebook = nbformat.read(run / "out.ipynb", as_version=4)
     cells = [
         merged([told(output) for output in cell.outputs])
         for cell in notebook.cells
         if cell.cell_type == "code"
     ]
-    runs = (REPO / "runs" / name).glob("smoke-*/metrics.json")
-    metrics = json.loads(max(runs, key=lambda p: p.stat().st_mtime).read_text("utf-8"))
+    metrics = json.loads((run / "metrics.json").read_text("utf-8"))
     return {"outputs": cells, "keys": keys(metrics), "values": numbers(metrics["values"])}
-
-
-def chapters() -> list[str]:
-    return sorted(path.stem for path in (REPO / "notebooks").glob("[0-9]*.ipynb"))
 
 
 def taken_twice(name: str) -> dict:
     """A chapter, with those of its numbers on which two runs agree: timings are no results."""
-    once, again = of_chapter(name), of_chapter(name)
+    with tempfile.TemporaryDirectory() as folder:
+        runs = Path(folder, "once"), Path(folder, "again")
+        for run in runs:
+            run_smoke(name, run)
+        once, again = map(of_chapter, runs)
     values = {k: v for k, v in once["values"].items() if again["values"].get(k, v) == v}
     return once | {"values": values}
 
@@ -268,7 +267,7 @@ TAKE = {
     "steps": of_steps,
     "helps": of_helps,
     "keys": of_train,
-    "chapters": lambda: {name: taken_twice(name) for name in chapters()},
+    "chapters": lambda: {name: taken_twice(name) for name in chapter_names()},
 }
 
 

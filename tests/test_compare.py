@@ -167,7 +167,7 @@ def test_an_executed_notebook_leads_to_its_record(tmp_path, monkeypatch):
     executed(said[0])
     assert find_records(str(notebook)) == [record]
     mine = write(tmp_path / "runs/08_a/quick-our own-12/metrics.json", {"ours": [0.5]})
-    executed("no line's end", "runs/08_a/quick-our own-12/metrics.json\n3 s\n")
+    executed("no line's end", "runs/08_a/quick-our own-12/metrics.json, 3 s on a CPU\n")
     assert find_records(str(notebook)) == [mine]
     executed()
     assert main([str(notebook)]) == 2

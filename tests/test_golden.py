@@ -5,8 +5,9 @@ import re
 
 import golden
 import pytest
+from book_root import chapter_names, run_smoke
 
-FIRST, *REST = golden.chapters()
+FIRST, *REST = chapter_names()
 RECORDED = json.loads(golden.FILE.read_text("utf-8"))
 # in a value's name
 TIME = re.compile(
@@ -36,9 +37,9 @@ def test_commands_that_train_write_the_recorded_keys():
     assert golden.of_train() == RECORDED["keys"]
 
 
-@pytest.mark.parametrize("name", golden.chapters())
-def test_a_chapter_at_smoke_size_says_what_it_said_and_is_silent_on_stderr(name):
-    found, then = golden.of_chapter(name), RECORDED["chapters"][name]
+@pytest.mark.parametrize("name", chapter_names())
+def test_a_chapter_at_smoke_size_says_what_it_said_and_is_silent_on_stderr(name, smoke):
+    found, then = golden.of_chapter(smoke(name)), RECORDED["chapters"][name]
     kinds = [[output[0] for output in outputs] for outputs in found["outputs"]]
     assert "stderr" not in {kind for cell in kinds for kind in cell}
     assert kinds == [[output[0] for output in outputs] for outputs in then["outputs"]]
@@ -50,14 +51,12 @@ def test_a_chapter_at_smoke_size_says_what_it_said_and_is_silent_on_stderr(name)
 
 @pytest.mark.parametrize(
     "name",
-    [
-        golden.chapters()[0],
-        *(pytest.param(n, marks=pytest.mark.scale) for n in golden.chapters()[1:]),
-    ],
+    [FIRST, *(pytest.param(name, marks=pytest.mark.scale) for name in REST)],
 )
-def test_a_chapter_run_twice_measures_the_same(name):
+def test_a_chapter_run_twice_measures_the_same(name, smoke, tmp_path):
     """All but times: of those the record has none, as they never agree."""
-    once, again = (golden.of_chapter(name)["values"] for _ in range(2))
+    run_smoke(name, tmp_path / "again")
+    once, again = (golden.of_chapter(run)["values"] for run in (smoke(name), tmp_path / "again"))
     compared = RECORDED["chapters"][name]["values"].keys()
     assert {k: once[k] for k in compared} == {k: again[k] for k in compared}
     times = {key for key in once if key not in compared}

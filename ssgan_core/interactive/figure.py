@@ -43,7 +43,8 @@ def interactive(script: str, data: Mapping[str, Any], still: Figure, alt: str) -
     # no text may close the script element that holds the data
     given = json.dumps(data, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
     picture = base64.b64encode(buffer.getvalue()).decode()
-    page = f"""<div class="interactive">
+    # JupyterLab, which would take the arrow keys for itself, heeds Lumino's attribute
+    page = f"""<div class="interactive" data-lm-suppress-shortcuts="true">
 <img src="data:image/png;base64,{picture}" alt="{html.escape(alt)}">
 <script>{{
 const root = document.currentScript.parentElement.attachShadow({{ mode: "open" }});

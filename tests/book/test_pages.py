@@ -112,7 +112,9 @@ def root(tmp_path_factory):
     (root / "book/recorded/experiments.toml").write_text(EXPERIMENTS)
     (root / "book/expectations.toml").write_text(BANDS)
     write_chapter(root, "01_first", FINISH.format(name="01_first"), tags=["reads-recorded"])
-    build(root, "smoke", only="01")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GITHUB_REPOSITORY", "somebody/book")
+        build(root, "smoke", only="01")
     return root
 
 
@@ -136,6 +138,11 @@ def test_a_page_says_how_it_was_run(root):
     for fact in (*facts, "Smoke run."):
         assert fact in text
     assert text.index("<h1>") < text.index("how-run") < text.index("tag_parameters")
+
+
+def test_a_published_page_leads_to_its_repository_and_issues_and_nowhere_else(root):
+    buttons = re.findall(r'<a href="(https://[^"?]+)[^"]*" target="_blank"', html(root, "index"))
+    assert buttons == [f"https://github.com/somebody/book{end}" for end in ("", "/issues/new")]
 
 
 def test_a_chapter_that_did_not_run_has_a_page_that_says_so(root):

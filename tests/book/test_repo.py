@@ -109,6 +109,7 @@ def test_a_checkout_may_lie_in_any_folder_and_is_installed_once(checkout):
         "publish": "<python><-m><book.published>",
         "bundle": "<python><-m><book.bundle>",
         "page": "<python><-m><book.page><--><>",
+        "pdf": "<python><-m><book.pdf>",
         "photos": "<python><-m><book.get_photos>",
         "lint": "<ruff><check><.>",
         "lock": "<uv><pip><compile><requirements.txt>",
@@ -173,8 +174,8 @@ def test_jupyter_is_allowed_to_run_for_root(checkout):
     programs = checkout.parent / "programs"
     programs.mkdir()
     for number, words in {
-        "0": "<jupyterlab><--allow-root><notebooks>",
-        "1": "<jupyterlab><notebooks>",
+        "0": "<jupyterlab><--allow-root> ",
+        "1": "<jupyterlab> ",
     }.items():
         (programs / "id").write_text(f"#!/bin/sh\necho {number}\n")
         (programs / "id").chmod(0o755)

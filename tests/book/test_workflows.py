@@ -118,6 +118,20 @@ def test_the_lock_file_is_audited_every_week():
     )
 
 
+def test_outside_links_are_checked_every_week_and_open_no_gate():
+    workflow = yaml.safe_load((REPO / ".github/workflows/links.yml").read_text())
+    assert workflow[True].keys() == {"schedule", "workflow_dispatch"}
+    steps = [step.get("run", "") for step in workflow["jobs"]["links"]["steps"]]
+    assert any("--builder linkcheck" in step for step in steps)
+
+
+def test_a_pull_request_gets_the_pages_to_look_at():
+    workflow = yaml.safe_load((REPO / ".github/workflows/tests.yml").read_text())
+    assert "pull_request" in workflow[True]
+    kept = [step.get("with", {}).get("path") for step in workflow["jobs"]["test"]["steps"]]
+    assert "_build/html" in kept
+
+
 def test_nothing_of_ours_loads_code_or_hands_text_to_a_shell():
     """No pickle but torch's with `weights_only=True`, no eval or exec, no shell string."""
     forbidden = re.compile(

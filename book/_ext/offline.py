@@ -1,4 +1,4 @@
-"""Serve MathJax from an installed package, so that formulas show without a network."""
+"""Nothing is loaded from a network, nor asked for in vain where a page is opened from a disk."""
 
 import shutil
 from importlib import metadata
@@ -8,11 +8,24 @@ from typing import Any
 from sphinx.application import Sphinx
 
 SCRIPT = "tex-svg-full.js"
+# The search would fetch the pages that it found, to show some of their words.
+NO_SUMMARY = 'DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY &&= location.protocol !== "file:";'
 
 
 def _configure(app: Sphinx, config: Any) -> None:
     config.mathjax_path = f"mathjax/{SCRIPT}"
     config.mathjax_options = {"defer": "defer"}
+    app.add_js_file(None, body=NO_SUMMARY)
+    _leave_out_thebe(app)
+
+
+def _leave_out_thebe(app: Sphinx) -> None:
+    """Take back what jupyter-book brings to run cells in the page: there is no server to do so."""
+    app.registry.css_files[:] = [file for file in app.registry.css_files if "thebe" not in file[0]]
+    for listeners in list(app.events.listeners.values()):
+        for listener in list(listeners):
+            if listener.handler.__module__ == "sphinx_thebe":
+                app.disconnect(listener.id)
 
 
 def _copy(app: Sphinx, error: Exception | None) -> None:

@@ -185,6 +185,8 @@ def kde_log_density(points: Tensor, data: Tensor, bandwidth: float) -> Tensor:
     center = data.float().mean(-2, keepdim=True)  # so that no large squares cancel
     points, data = (points.float() - center) / bandwidth, (data.float() - center) / bandwidth
     exponent = points @ data.transpose(-1, -2) - data.square().sum(-1).unsqueeze(-2) / 2
+    # What is e^-60 of the nearest kernel is lost in the sum, and numbers that underflow are slow.
+    exponent = exponent.clamp_min(exponent.detach().amax(-1, keepdim=True) - 60)
     count, dimension = data.shape[-2:]
     constant = math.log(count) + dimension / 2 * math.log(2 * math.pi * bandwidth**2)
     return exponent.logsumexp(-1) - points.square().sum(-1) / 2 - constant

@@ -2,9 +2,11 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
-from playwright.sync_api import Browser
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page
 
 from book import pdf
 from ssgan_core.errors import InputError
@@ -25,3 +27,15 @@ def chromium() -> Iterator[Browser]:
     need_chromium()
     with pdf.chromium() as browser:
         yield browser
+
+
+def barriers(page: Page, **options: Any) -> list[str]:
+    """What axe finds that is serious or critical, an element a line."""
+    options |= {"preload": False, "resultTypes": ["violations"]}
+    found = Axe().run(page, options=options).response["violations"]
+    return [
+        f"{rule['id']}: {node['html'][:200]}: {node['failureSummary']}"
+        for rule in found
+        if rule["impact"] in ("serious", "critical")
+        for node in rule["nodes"]
+    ]

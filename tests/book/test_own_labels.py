@@ -10,7 +10,7 @@ import sys
 import nbformat
 import pytest
 from book_root import REPO
-from headless import PATIENCE, chromium
+from headless import PATIENCE, barriers, chromium
 
 from book.discover import Chapter
 from ssgan_core import compare
@@ -112,6 +112,9 @@ def test_a_browser_shows_the_page_and_asks_nobody(rerun):
                     .filter(href => href[0] != "#" || !document.getElementById(href.slice(1))),
             })"""
         )
+        assert barriers(page) == []
+        page.evaluate("document.documentElement.dataset.theme = 'dark'")
+        assert barriers(page, runOnly=["color-contrast"]) == []
     assert [url for url in asked if not url.startswith("data:")] == [rerun.as_uri()]
     assert complaints == []
     assert all(link.startswith("https://") for link in found.pop("links"))

@@ -27,8 +27,10 @@ def sheets(printed):
 
 
 def plain(text):
-    """Text as PDFs have it: ligatures taken apart, white space lost or not."""
-    return re.sub(r"\s+", "", text.replace("ﬁ", "fi").replace("ﬂ", "fl"))
+    """Text without white space, ligatures and curled apostrophes, as a PDF may have it or not."""
+    for printed, typed in (("ﬁ", "fi"), ("ﬂ", "fl"), ("’", "'")):
+        text = text.replace(printed, typed)
+    return re.sub(r"\s+", "", text)
 
 
 def test_the_contents_name_the_page_that_every_chapter_begins_on(printed, sheets):

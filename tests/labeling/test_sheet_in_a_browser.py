@@ -8,6 +8,7 @@ from functools import partial
 
 import numpy as np
 import pytest
+from headless import barriers
 
 from ssgan_core.labeling.sheet import write_sheet
 from ssgan_core.labels import main
@@ -91,6 +92,13 @@ def test_label_all_by_keyboard_export_and_train(opened, sheet, folder, tmp_path)
     assert train([*TINY, *options, "--out", str(tmp_path / "run")]) == 0
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
     assert metrics["settings"]["labeled_set"] == str(file)
+
+
+def test_the_sheet_has_no_barrier(opened, sheet):
+    for scheme in ("light", "dark"):
+        page = opened(sheet, viewport={"width": 375, "height": 800}, color_scheme=scheme)
+        pressed(page, "1", "2", "x")
+        assert barriers(page) == []
 
 
 def test_undo_takes_back_step_by_step(opened, sheet):

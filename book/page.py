@@ -34,6 +34,7 @@ AROUND = (
     "header, footer, dialog, .bd-header-article, .bd-sidebar-primary, .pst-async-banner-revealer, "
     "#pst-skip-link, #pst-back-to-top, i[class*=fa-], link:not([rel=stylesheet], [rel=icon])"
 )
+SCROLLED = "pre, .cell_output > .output"  # the theme's script, left behind, lets a keyboard in
 SCRIPTS = re.compile("documentation_options|clipboard|copybutton|togglebutton|mathjax")
 BIBLIOGRAPHY = "## Bibliography\n\n```{bibliography}\n```"
 
@@ -114,6 +115,8 @@ def in_one_file(page: Path, titles: dict[str, str]) -> str:
     for script in soup.select("script"):
         if not SCRIPTS.search(script.get("src", "mathjax")):
             script.decompose()
+    for box in soup.select(SCROLLED):
+        box["tabindex"] = "0"
     for sheet in soup.select("link[rel=stylesheet]"):
         style = soup.new_tag("style")
         style.string = _style(page.parent / urlsplit(sheet["href"]).path)

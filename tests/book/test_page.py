@@ -88,12 +88,14 @@ def test_a_page_holds_what_it_loads_and_leads_nowhere_else(tmp_path):
         '<header>all chapters</header><p>By <a href="07.html#equation-a">(1)</a>, '
         '<a href="07.html">another</a>, <a href="08.html#here">here</a>, <a href="#there">there'
         '</a>, <a href="https://arxiv.org/abs/1">this</a>: a &lt; b.<img src="cat.png"></p>'
+        "<pre>x</pre>"
     )
     text = in_one_file(tmp_path / "08.html", {"07": "Two networks"})
     assert text.startswith("<!DOCTYPE html>") and text.count("data:") == 5
     assert "<style>b{}p{" in text and "format('woff2')}" in text and "a &lt; b" in text
     assert "<script>a && b</script>" in text
     assert "<em>(1) of Two networks</em>, <em>another</em>" in text
+    assert '<pre tabindex="0">x</pre>' in text
     assert '<a href="#here">' in text and '<a href="#there">' in text
     assert '<a href="https://arxiv.org/abs/1">' in text
     for gone in ("header", "07.html", ".css", ".png", ".js", ".svg", "ttf", "prev"):

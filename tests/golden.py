@@ -222,9 +222,11 @@ def told(output) -> list[str]:
     if TIMED.match(name):
         return [kind, "TIMED"]
     text = next((data[key] for key in data if key.endswith("text/plain")), "")
+    if "the next sentences say" in text:  # what is glued, word by word
+        return [kind, "SAID"]
     if "text/markdown" in data:
         text = data["text/markdown"]
-        if text.startswith("```python"):
+        if "```python" in text:
             return [f"{kind} source", *re.findall(r"^ *(?:def|class) (\w+)", text, re.M)]
     return [kind, "" if kind.startswith(("image", "text/plain image")) else masked(text)]
 

@@ -140,7 +140,7 @@ def make_book(runs: dict[str, Path], root: Path) -> None:
     for name, run in runs.items():
         notebook = nbformat.read(run / "out.ipynb", as_version=4)
         take_stderr(notebook)
-        clean(notebook, {"key": name})
+        clean(notebook, {"key": name, "parameters": {"profile": "smoke"}})
         nbformat.write(notebook, Chapter(root, name).page)
         shutil.copy(run / "metrics.json", Chapter(root, name).record)
     build(root, pages_only=True)

@@ -39,7 +39,12 @@ def test_a_page_shows_its_formulas_and_has_no_barrier(name, read):
     assert page.locator("mjx-merror, [data-mjx-error]").count() == 0
     assert page.locator(".math:not(:has(mjx-container))").count() == 0
     assert barriers(page) == []
-    page.evaluate("document.documentElement.dataset.theme = 'dark'")
+    page.evaluate(
+        """async () => {
+            document.documentElement.dataset.theme = "dark";
+            await Promise.all(document.getAnimations().map((fading) => fading.finished));
+        }"""
+    )
     assert barriers(page, runOnly=["color-contrast"]) == []
 
 

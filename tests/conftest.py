@@ -13,8 +13,9 @@ from hypothesis import settings
 
 # One thread a process, here and in what tests start: `make test` runs as many as there are cores.
 os.environ["OMP_NUM_THREADS"] = "1"
-# Under nohup the tests of a closed terminal would have nothing to close.
+# Under nohup, or behind `&`, the tests of a closed terminal or of Ctrl-C would wait for ever.
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
+signal.signal(signal.SIGINT, signal.default_int_handler)
 # a test that has to wait for a busy machine has not failed
 settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")

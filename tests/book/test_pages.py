@@ -207,7 +207,8 @@ def test_the_headline_says_what_is_recorded(root):
     assert "the article's GAN not recorded" in text
     assert "What a GAN adds has not been recorded." in text and "A GAN beside them adds" not in text
     assert "The unlabeled photos add +30.0 ± 0.0 points" in text
-    assert "8 px, a CPU, abc, 2026-01-01" in text
+    assert "8 px, 4 runs of 10 steps and " in text
+    assert " minutes on a CPU; commit abc; 2026-01-01" in text
 
 
 def test_the_headline_of_this_book_has_the_numbers_of_its_records():

@@ -85,7 +85,7 @@ def test_the_page_of_a_rerun_has_its_numbers_and_the_sets_name(rerun):
     shown = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", "", shown))
     assert "Labels a set (" in shown and "Slider" not in shown
     assert not re.search(r"\{(glue|ref|numref|eq|cite)|Not run in this build", shown)
-    assert re.search(r"At the end of training, .{0,80}D on real images was \d\.\d\d;", shown)
+    assert re.search(r"at the end of training, .{0,80}D on real images was \d\.\d\d,", shown)
     notebook = nbformat.read(rerun.with_suffix(".ipynb"), as_version=4)
     figures = [cell for cell in notebook.cells if "figure" in cell.metadata.get("mystnb", {})]
     assert text.count("<figcaption>") == len(figures) > 3

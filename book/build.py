@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from book import execute, expectations
-from book.common import BuildError, say
+from book.common import BuildError, say, status_of
 from book.discover import (
     PROFILES,
     Chapter,
@@ -233,15 +233,10 @@ def main() -> int:
     options = parser.parse_args()
     try:
         with on_stop(_stop):
-            build(Path.cwd(), **vars(options))
-    except (BuildError, OSError) as error:  # OSError: a full disk, a checkout of somebody else
-        for line in str(error).splitlines():
-            print(f"error: {line}", file=sys.stderr)
-        return 1
+            return status_of(lambda: build(Path.cwd(), **vars(options)))
     except KeyboardInterrupt as stopped:
         print("\ninterrupted; the same command goes on from here", file=sys.stderr)
         return 128 + stopped.args[0]
-    return 0
 
 
 def _stop(name: str) -> None:

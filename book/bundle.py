@@ -18,7 +18,7 @@ from typing import Self
 
 from packaging.requirements import Requirement
 
-from book.common import BuildError, say
+from book.common import BuildError, say, status_of
 
 PART = 60_000_000  # bytes of a part at most
 GLIBC = 28  # 2.28: clusters of 2019 and later have it
@@ -79,7 +79,6 @@ def bundle(root: Path, python: str, machine: str, out: Path, part: int = PART) -
             raise BuildError(f"--{name} is {value}; accepted: {', '.join(accepted)}")
     if out.exists() and not (out / SUMS).exists() and any(out.iterdir()):
         raise BuildError(f"--out is {out}, where something else lies; give a new folder")
-    shutil.rmtree(out, ignore_errors=True)
     with TemporaryDirectory(dir=_made(out.parent)) as folder:
         inside, work = Path(folder) / "book", Path(folder)
         clone = ["git", "clone", "-q", "--depth=1", root.resolve().as_uri(), str(inside)]
@@ -88,6 +87,7 @@ def bundle(root: Path, python: str, machine: str, out: Path, part: int = PART) -
             say("note: what is not committed is not in the bundle")
         say(f"wheels of requirements.lock for Python {python} on {machine}")
         _download(root, python, machine, work)
+        shutil.rmtree(out, ignore_errors=True)  # an older bundle stays until all is at hand
         _made(out)
         with Parts(out, part) as parts, tarfile.open(fileobj=parts, mode="w|") as tar:
             tar.add(inside, "book")
@@ -155,12 +155,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--platform", default=MACHINES[0], help=f"{' or '.join(MACHINES)}, Linux")
     parser.add_argument("--out", type=Path, default=Path("build/bundle"), help="(build/bundle)")
     given = parser.parse_args(arguments)
-    try:
-        bundle(Path.cwd(), given.python, given.platform, given.out)
-    except (BuildError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    return 0
+    return status_of(lambda: bundle(Path.cwd(), given.python, given.platform, given.out))
 
 
 if __name__ == "__main__":

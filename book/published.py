@@ -18,7 +18,7 @@ import nbformat
 from PIL import Image
 
 from book import execute, expectations
-from book.common import BuildError, say
+from book.common import BuildError, say, status_of
 from book.discover import Chapter, chapters_of, contents, tags
 from ssgan_core.paths import whole_file
 
@@ -155,13 +155,7 @@ def _smaller(encoded: str) -> str:
 
 
 def main(arguments: Sequence[str] = ()) -> int:
-    try:
-        publish(Path.cwd())
-    except (BuildError, OSError) as error:
-        for line in str(error).splitlines():
-            print(f"error: {line}", file=sys.stderr)
-        return 1
-    return 0
+    return status_of(lambda: publish(Path.cwd()))
 
 
 if __name__ == "__main__":

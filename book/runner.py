@@ -12,7 +12,7 @@ from pathlib import Path
 
 from book import expectations
 from book._ext.run_facts import duration, read_records
-from book.common import DATA_VARIABLES, BuildError
+from book.common import DATA_VARIABLES, BuildError, status_of
 
 FILES = (".jpg", ".jpeg", ".tar")  # a folder of photos holds some of these
 
@@ -70,13 +70,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prog="python -m book.runner", description=__doc__.splitlines()[0]
     )
     parser.add_argument("what", choices=("check", "summary"))
-    try:
-        what = parser.parse_args(arguments).what
-        print(check() if what == "check" else summary(Path.cwd()))
-    except BuildError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    return 0
+    what = parser.parse_args(arguments).what
+    return status_of(lambda: print(check() if what == "check" else summary(Path.cwd())))
 
 
 if __name__ == "__main__":

@@ -282,28 +282,3 @@ def gains_table(
     table = pd.DataFrame.from_dict(rows, orient="index")
     unequal = any(found.unequal for found in asked.values())
     return table if unequal else table.drop(columns="steps", errors="ignore")
-
-
-def in_words(runs: pd.DataFrame | None, pairs: Mapping[str, tuple[str, str]]) -> dict[str, str]:
-    """What a text says of an experiment: key → words, "not recorded" where there are no runs.
-
-    For every method in `pairs` its mean accuracy, under its name; draw by draw, by their seeds,
-    its accuracies (`draws-…`) and linear probes (`probes-…`); its mean `steps-…`. For every pair,
-    name → (method, other), what the first gains over the other (`gain-…`) and its `verdict-…`.
-    """
-    if runs is None:
-        runs = pd.DataFrame(columns=["method", "seed", "last", "steps"])
-    methods = dict.fromkeys(method for pair in pairs.values() for method in pair)
-    rows = {method: runs[runs.method == method].sort_values("seed") for method in methods}
-    words = {}
-    for method, own in rows.items():
-        told = {
-            method: format_ci(own["last"]) if len(own) else "",
-            f"draws-{method}": ", ".join(f"{100 * value:.1f} %" for value in own["last"]),
-            f"probes-{method}": ", ".join(f"{100 * v:.1f} %" for v in own.get("probe", ())),
-            f"steps-{method}": f"{own.steps.mean():,.0f}" if len(own) and "steps" in own else "",
-        }
-        words |= {key: text or "not recorded" for key, text in told.items()}
-    for key, found in gains(runs, pairs).items():
-        words[f"gain-{key}"], words[f"verdict-{key}"] = str(found), found.sentence
-    return words

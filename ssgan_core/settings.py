@@ -100,8 +100,7 @@ class Settings(BaseModel):
             "accepted": {name: _accepted(cls, name) for name, _ in fields},
             "meaning": {name: field.description or "" for name, field in fields},
         }
-        table = pd.DataFrame({title: pd.Series(c, dtype=object) for title, c in columns.items()})
-        return table.reindex(list(usual)).rename_axis("parameter")
+        return pd.DataFrame(columns, dtype=object).rename_axis("parameter")
 
     def _repr_html_(self) -> str:
         return self.table()[["value", "meaning"]].to_html(na_rep="–", classes="settings")

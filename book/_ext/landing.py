@@ -37,8 +37,7 @@ def headline(shelf: Path) -> str:
     from ssgan_core.results import origin_in_words
     from ssgan_core.ssgan.study import recorded_runs
 
-    runs, chosen = (recorded_runs(shelf / name) for name in (RANDOM, CHOSEN))
-    runs, chosen = (found[found.method.isin(list(ROWS))] for found in (runs, chosen))
+    runs, chosen = (recorded_runs(shelf / name, list(ROWS)) for name in (RANDOM, CHOSEN))
     if runs.empty:
         return f'<p class="headline">{NOTHING}</p>'
     own = {method: runs[runs.method == method] for method in ROWS}

@@ -1,6 +1,9 @@
 """A number and its interval stay on one line, in sentences and in the cells of tables."""
 
 import re
+from typing import Any
+
+from sphinx.application import Sphinx
 
 SPACED = re.compile(r"(?<=\d) (±) (\d[\d.,]*)(?: (points?\b|%))?|(?<=\d) (points?\b|%)")
 
@@ -12,13 +15,11 @@ def unbroken(text: str) -> str:
     )
 
 
-def keep_together(app, pagename, templatename, context, doctree):
-    """Do so in a page's body."""
-    if "body" in context:
-        context["body"] = unbroken(context["body"])
+def _keep_together(app: Sphinx, page: str, template: str, context: dict, doctree: Any) -> None:
+    if body := context.get("body"):
+        context["body"] = unbroken(body)
 
 
-def setup(app):
-    """Connect to Sphinx."""
-    app.connect("html-page-context", keep_together)
+def setup(app: Sphinx) -> dict[str, bool]:
+    app.connect("html-page-context", _keep_together)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -16,7 +16,7 @@ from book.common import BuildError
 from book.expectations import check_recorded
 from ssgan_core.digits.step import METHODS, Recipe
 from ssgan_core.errors import InputError
-from ssgan_core.intervals import format_ci, gain, in_words, interval_table, mean_ci
+from ssgan_core.intervals import format_ci, gain, interval_table, mean_ci
 from ssgan_core.plots import PALETTE
 from ssgan_core.results import origin_in_words, read_recorded, tidy
 from ssgan_core.ssgan.figures import training_curves
@@ -127,21 +127,6 @@ def test_a_gain_compares_trainings_of_the_same_seeds(runs):
         "+0.0 ± 0.0 points",
         "–",
     ]
-
-
-def test_a_text_tells_of_runs_draw_by_draw(runs):
-    frame = read_recorded(runs).assign(probe=0.9).sort_values("last")
-    pairs = {"gan": ("feature_matching", "supervised"), "no": ("supervised", "none")}
-    words = in_words(frame, pairs)
-    alone = frame[frame.method == "supervised"].sort_values("seed")
-    assert words["supervised"] == format_ci(alone["last"]) and words["steps-supervised"] == "20"
-    assert words["draws-supervised"] == ", ".join(f"{100 * v:.1f} %" for v in alone["last"])
-    assert words["probes-supervised"] == ", ".join(["90.0 %"] * 4)
-    gan = frame[frame.method == "feature_matching"]
-    assert words["gain-gan"] == str(gain(gan, alone))
-    assert words["verdict-gan"] == gain(gan, alone).sentence
-    assert words["none"] == words["draws-none"] == words["steps-none"] == "not recorded"
-    assert words["gain-no"] == "–" and words.keys() == in_words(None, pairs).keys()
 
 
 def test_a_gain_compares_runs_with_as_many_labels():

@@ -130,7 +130,11 @@ def _accepted(cls: type[Settings], name: str) -> str:
         text = words.get(option.get("type"), option.get("type", "any value"))
         bounds = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<",
                   "multipleOf": "a multiple of"}  # fmt: skip
-        limits = [f"{sign} {option[key]:g}" for key, sign in bounds.items() if key in option]
+        limits = [
+            f"{sign} {option[key] if isinstance(option[key], int) else format(option[key], 'g')}"
+            for key, sign in bounds.items()
+            if key in option
+        ]
         parts.append(" ".join([text, " and ".join(limits)]).strip())
     return " or ".join(dict.fromkeys(parts))
 

@@ -120,6 +120,7 @@ def test_table_explains_every_parameter():
     assert table.meaning.str.len().min() > 0
     assert not table.isna().drop(columns=["value", "default"]).any(axis=None)
     assert table.accepted["steps"] == "a whole number ≥ 1 and ≤ 1000"
+    assert table.accepted["seed"] == "a whole number ≥ 0 and < 2147483648"  # not rounded
 
 
 def test_the_table_tells_a_changed_value_from_its_profiles():

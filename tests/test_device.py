@@ -119,10 +119,10 @@ torch.set_num_threads(1)
 if {keep}:
     keep_freed_memory()
 for _ in range(8):
-    torch.ones(2**25)
+    torch.ones(2**24)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-for _ in range(4):
-    torch.ones(2**25)
+for _ in range(32):
+    torch.ones(2**24)
 print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 """
 
@@ -133,7 +133,8 @@ def test_freed_memory_is_used_again_without_asking_the_system() -> None:
         int(subprocess.check_output([sys.executable, "-c", FAULTS.format(keep=keep)], text=True))
         for keep in (True, False)
     )
-    assert kept < 100 < returned
+    # A small object in the way may move an array to a new place once.
+    assert 8 * kept < returned
 
 
 def as_a_graph_does(step, device):

@@ -48,16 +48,22 @@ def call(checkout, *words):
 OWN = ("photos", "my pets"), ("labeled_set", "a set.csv")
 
 
-def test_the_book_with_ones_own_labels_says_so(checkout):
+@pytest.fixture(scope="module")
+def baseline(checkout):
+    """The record of chapter 06 in a book that was made with the set."""
     words = ["--profile=smoke", "--only=06", "--photos=my pets", "--labels=a set.csv"]
     done = call(checkout, "book.build", *words)
     assert done.returncode == 0, done.stderr
+    return Chapter(checkout, BASELINE).record
+
+
+def test_the_book_with_ones_own_labels_says_so(checkout, baseline):
     text = (checkout / f"_build/html/book/chapters/{BASELINE}.html").read_text("utf-8")
     assert re.search(r"<span>Labels</span> a set \([0-9a-f]{6}\)", text)
     assert "a labeled set of somebody's own" in text
     (folder,) = (checkout / "runs" / BASELINE).iterdir()
     assert re.fullmatch("smoke-a set-[0-9a-f]{8}", folder.name)
-    kept = json.loads(Chapter(checkout, BASELINE).record.read_text("utf-8"))
+    kept = json.loads(baseline.read_text("utf-8"))
     assert kept == json.loads((folder / "metrics.json").read_text("utf-8"))
 
 
@@ -122,10 +128,10 @@ def test_a_browser_shows_the_page_and_asks_nobody(rerun):
     assert found == {"width": 375, "broken": 0, "formulas": 0}
 
 
-def test_the_rerun_is_compared_with_the_book(rerun, checkout, monkeypatch, capsys):
+def test_the_rerun_is_compared_with_the_book(rerun, baseline, checkout, monkeypatch, capsys):
     """By the line in the chapter's box, here with another chapter's record."""
     monkeypatch.chdir(checkout)
     monkeypatch.setattr(compare, "project_root", lambda: checkout)
-    assert compare.main(["out.ipynb", f"book/chapters/{BASELINE}.json"]) == 0
+    assert compare.main(["out.ipynb", str(baseline.relative_to(checkout))]) == 0
     out = capsys.readouterr().out
     assert "article, a set (" in out and "supervised-augmented, a set (" in out

@@ -1,5 +1,6 @@
 """What the machine is asked for, and steps replayed from CUDA graphs, which only a GPU can show."""
 
+import os
 import platform
 import subprocess
 import sys
@@ -133,8 +134,9 @@ def test_freed_memory_is_used_again_without_asking_the_system() -> None:
         int(subprocess.check_output([sys.executable, "-c", FAULTS.format(keep=keep)], text=True))
         for keep in (True, False)
     )
-    # A small object in the way may move an array to a new place once.
-    assert 8 * kept < returned
+    array = 2**24 * 4 // os.sysconf("SC_PAGESIZE")  # pages that it takes
+    # A small object in the way may move an array to a new place, once.
+    assert kept < array + 100 and 8 * kept < returned
 
 
 def as_a_graph_does(step, device):

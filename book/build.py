@@ -16,6 +16,8 @@ import sys
 import textwrap
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -29,11 +31,13 @@ from book.discover import (
     select,
 )
 from book.environment import clean_environment
-from book.freshness import CHAPTERS, has_tag, key_of
+from book.freshness import CHAPTERS, SPEED, has_tag, key_of
 from book.published import edition
 from ssgan_core.errors import InputError
 from ssgan_core.paths import Held, hold
-from ssgan_core.signals import on_stop
+from ssgan_core.process import cores, on_stop, threads_of
+
+BESIDE = 2  # chapters at a time: each has some GB of images in memory
 
 
 def build(
@@ -152,32 +156,62 @@ def _run(
 ) -> list[str]:
     """Run the selected chapters that are not up to date; the messages of those that fail.
 
-    Chapters that read what others found come last.
+    Small networks gain little from a second core, so chapters run side by side, each with its
+    share of the cores. Those that measure speed come after them, alone, and last those that read
+    what others found.
     """
+
+    def turn(chapter: Chapter) -> int:
+        return 2 if has_tag(chapter, CHAPTERS) else int(has_tag(chapter, SPEED))
+
     failures = []
-    order = sorted(enumerate(chapters, 1), key=lambda pair: has_tag(pair[1], CHAPTERS))
-    for number, chapter in order:
-        label = f"[{number}/{len(chapters)}]"
-        about = execute.read_about(chapter)
-        if chapter in selected:
-            wanted = {"profile": profile} | {
-                name: path for name, path in data.items() if path and name in chapter.parameters
-            }
-        else:  # its page may stay if it is what its own parameters give today
-            wanted = about.get("parameters", {})
-        key = key_of(chapter, wanted)
-        if about.get("key") == key:
-            say(f"{label} {chapter.name}: up to date")
-        elif chapter in selected:
-            try:
-                execute.run_chapter(chapter, wanted, key, label)
-            except BuildError as error:
-                say(f"{label}   failed")
-                failures.append(str(error))
-        else:
-            say(f"{label} {chapter.name}: not selected, a placeholder stands for it")
-            execute.write_placeholder(chapter)
+    for alone, group in groupby(sorted(chapters, key=turn), turn):
+        stale = []
+        for chapter in group:
+            label = f"[{chapters.index(chapter) + 1}/{len(chapters)}]"
+            about = execute.read_about(chapter)
+            if chapter in selected:
+                wanted = {"profile": profile} | {
+                    name: path for name, path in data.items() if path and name in chapter.parameters
+                }
+            else:  # its page may stay if it is what its own parameters give today
+                wanted = about.get("parameters", {})
+            key = key_of(chapter, wanted)
+            if about.get("key") == key:
+                say(f"{label} {chapter.name}: up to date")
+            elif chapter in selected:
+                stale.append((chapter, wanted, key, label))
+            else:
+                say(f"{label} {chapter.name}: not selected, a placeholder stands for it")
+                execute.write_placeholder(chapter)
+        failures += _side_by_side(stale, 1 if alone or profile == "full" else BESIDE)
     return failures
+
+
+def _side_by_side(stale: list[tuple[Chapter, dict[str, Any], str, str]], most: int) -> list[str]:
+    """Run chapters, at most so many at a time; the messages of those that fail."""
+    jobs = max(1, min(most, cores(), len(stale)))
+    threads = threads_of(jobs)
+
+    def run(given: tuple[Chapter, dict[str, Any], str, str]) -> str:
+        try:
+            execute.run_chapter(*given, threads)
+        except BuildError as error:
+            say(f"{given[-1]}   failed")
+            return str(error)
+        return ""
+
+    with ThreadPoolExecutor(jobs) as pool:
+        running = [pool.submit(run, given) for given in stale]
+        try:
+            wait(running)
+        except BaseException:  # Ctrl-C: their threads do not hear of it, so their kernels end
+            while wait(running, timeout=0.1).not_done:
+                for chapter in running:
+                    chapter.cancel()
+                execute.kill_kernels()
+            raise
+    return [failure for chapter in running if (failure := chapter.result())]
 
 
 def _record(chapter: Chapter) -> dict[str, Any]:

@@ -14,7 +14,7 @@ class BuildError(Exception):
 def say(line: str) -> None:
     """Progress as it comes; where nobody reads it any more, the work goes on in silence."""
     try:
-        print(line, flush=True)
+        print(f"{line}\n", end="", flush=True)  # one write: chapters speak side by side
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 

@@ -2,10 +2,12 @@
 
 import ctypes
 import json
+import os
 import signal
 import sys
 import textwrap
 import time
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,26 +18,42 @@ from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
 from papermill.engines import NBClientEngine, papermill_engines
 from papermill.exceptions import PapermillExecutionError
-from tqdm import tqdm
+from traitlets import Int
 from traitlets.config import Config
 
 from book.common import BuildError, say
 from book.discover import METADATA, Chapter
 from ssgan_core.paths import whole_file
+from ssgan_core.process import threads_of
 
 CELL_TIMEOUT_S = {"smoke": 600, "quick": 3600, "full": 7 * 24 * 3600}
 KEY = "ssgan_book"  # where the page's metadata says what it was made from
 KERNEL = {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}
 
 
+_kernels: weakref.WeakSet["OwnKernel"] = weakref.WeakSet()
+
+
 class OwnKernel(AsyncKernelManager):
     """A kernel in this interpreter, whatever is registered on the machine, that ends with it."""
+
+    threads = Int(threads_of(1), help="threads it computes with").tag(config=True)
 
     def _kernel_spec_manager_default(self) -> KernelSpecManager:
         return KernelSpecManager(kernel_dirs=[])
 
     async def start_kernel(self, **kwargs: Any) -> None:
-        await super().start_kernel(preexec_fn=end_with_parent, **kwargs)
+        environment = os.environ | {"OMP_NUM_THREADS": str(self.threads)}
+        _kernels.add(self)
+        await super().start_kernel(preexec_fn=end_with_parent, env=environment, **kwargs)
+
+
+def kill_kernels() -> None:
+    """Kill the kernels of all chapters, each of which fails by that."""
+    for kernel in list(_kernels):
+        process = kernel.provisioner and kernel.provisioner.process
+        if process:
+            process.kill()
 
 
 _libc = ctypes.CDLL(None)
@@ -69,8 +87,10 @@ class ReportingEngine(NBClientEngine):
 papermill_engines.register("reporting", ReportingEngine)
 
 
-def run_chapter(chapter: Chapter, parameters: dict[str, Any], key: str, label: str) -> None:
-    """Execute a chapter and put its page and record in place.
+def run_chapter(
+    chapter: Chapter, parameters: dict[str, Any], key: str, label: str, threads: int
+) -> None:
+    """Execute a chapter on so many threads and put its page and record in place.
 
     Raises
     ------
@@ -82,7 +102,7 @@ def run_chapter(chapter: Chapter, parameters: dict[str, Any], key: str, label: s
         folder.mkdir(parents=True, exist_ok=True)
     before = _records(chapter)  # not the clock, which may be set back
     try:
-        notebook = _execute(chapter, parameters, partial, label)
+        notebook = _execute(chapter, parameters, partial, label, threads)
         if note := take_stderr(notebook):
             say(f"{label}   note: {note} ({chapter.log('.log').relative_to(chapter.root)})")
         metrics = _metrics(chapter, before)
@@ -136,23 +156,19 @@ def read_about(chapter: Chapter) -> dict[str, Any]:
 
 
 def _execute(
-    chapter: Chapter, parameters: dict[str, Any], partial: Path, label: str
+    chapter: Chapter, parameters: dict[str, Any], partial: Path, label: str, threads: int
 ) -> nbformat.NotebookNode:
+    connection = chapter.log(".kernel.json")
     total = len(chapter.notebook.cells) + 1  # papermill adds the cell with the parameters
-    terminal = sys.stdout.isatty()
     say(f"{label} {chapter.name}: {total} cells, {parameters['profile']}")
     started = said = time.monotonic()
-    with (
-        tqdm(total=total, unit="cell", leave=False, file=sys.stdout, disable=not terminal) as bar,
-        open(chapter.log(".log"), "w", encoding="utf-8") as log,
-    ):
+    with open(chapter.log(".log"), "w", encoding="utf-8") as log:
         done = 0
 
         def on_cell() -> None:
             nonlocal done, said
             done += 1
-            bar.update()
-            if not terminal and time.monotonic() - said >= 20:
+            if time.monotonic() - said >= 20:
                 said = time.monotonic()
                 say(f"{label}   cell {done}/{total}, {said - started:.0f} s")
 
@@ -170,7 +186,7 @@ def _execute(
             stdout_file=log,
             stderr_file=log,
             extra_arguments=["--log-level=CRITICAL"],  # no word on TCP, nor on a stop in a cell
-            config=Config(KernelManager={"connection_file": str(chapter.log(".kernel.json"))}),
+            config=Config(OwnKernel={"connection_file": str(connection), "threads": threads}),
         )
     say(f"{label}   done in {time.monotonic() - started:.0f} s")
     return notebook

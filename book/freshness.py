@@ -13,6 +13,7 @@ from book.discover import Chapter, contents, tags
 
 RECORDED = "reads-recorded"  # tag of a cell that reads book/recorded
 CHAPTERS = "reads-chapters"  # tag of a cell that reads what other chapters found
+SPEED = "measures-speed"  # tag of a cell that times, and wants the machine for itself
 
 
 def key_of(chapter: Chapter, parameters: dict[str, Any]) -> str:

@@ -20,6 +20,7 @@ from typing import Any
 
 from book.common import DATA_VARIABLES, BuildError
 from ssgan_core.paths import run_name
+from ssgan_core.process import threads_of
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -109,7 +110,7 @@ def _run(command: Sequence[str], root: Path, jobs: int = 1, log: Path | None = N
     exported = DATA_VARIABLES.values()
     own = {name: value for name, value in os.environ.items() if name not in exported}
     if jobs > 1:
-        own.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // jobs)))
+        own["OMP_NUM_THREADS"] = str(threads_of(jobs))
     with contextlib.ExitStack() as stack:
         output = None
         if log:

@@ -13,8 +13,8 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import CliSettingsSource, SettingsError
 
 from ssgan_core.errors import InputError, explain
+from ssgan_core.process import on_stop
 from ssgan_core.settings import Settings, takes_text
-from ssgan_core.signals import on_stop
 
 UNREAD = 128 + 13  # SIGPIPE's number
 Chosen = TypeVar("Chosen", bound=Settings)

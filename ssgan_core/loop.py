@@ -19,7 +19,7 @@ from tqdm import tqdm
 from ssgan_core.checkpoint import resume_checkpoint, save_checkpoint
 from ssgan_core.device import average, broadcast, own_random_numbers, rank
 from ssgan_core.errors import InputError
-from ssgan_core.signals import on_stop
+from ssgan_core.process import on_stop
 
 SAVE_SECONDS = 120.0  # between two checkpoints
 LONG = 1e9  # seconds, the most that a line of progress speaks of

@@ -1,4 +1,7 @@
-"""The signals that ask a process to stop: Ctrl-C, SIGTERM, SIGHUP when its terminal closes."""
+"""A process: the cores it may use, and the signals that ask it to stop.
+
+These are Ctrl-C, SIGTERM, and SIGHUP when its terminal closes.
+"""
 
 import contextlib
 import multiprocessing
@@ -8,6 +11,19 @@ import threading
 from collections.abc import Callable, Iterator
 
 STOPS = [number for number in signal.Signals if number.name in ("SIGINT", "SIGTERM", "SIGHUP")]
+
+
+def cores() -> int:
+    """The processor cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):  # not on macOS
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def threads_of(jobs: int) -> int:
+    """Threads for each of so many processes: their share of the cores, or OMP_NUM_THREADS."""
+    given = os.environ.get("OMP_NUM_THREADS", "")
+    return int(given) if given.isdecimal() and int(given) else max(1, cores() // jobs)
 
 
 @contextlib.contextmanager

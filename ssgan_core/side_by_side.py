@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from ssgan_core.signals import end_with_parent
+from ssgan_core.process import end_with_parent
 
 MOST = 8  # trainings at a time; more of them gained nothing on an H200
 CONTEXT = 2**30  # bytes that a process takes on a GPU beside its tensors, roughly

@@ -24,6 +24,7 @@ from ssgan_core.command_line import run_command, tell
 from ssgan_core.compare import compare
 from ssgan_core.errors import InputError
 from ssgan_core.paths import output_path, project_root, resolve_path, run_name
+from ssgan_core.process import threads_of
 from ssgan_core.settings import Settings
 
 WAIT = 10  # seconds for a scheduler to answer
@@ -114,11 +115,10 @@ def cluster(scheduler: str | None, jobs: int) -> Iterator[Client]:
         with client:
             yield client
         return
-    threads = str(max(1, (os.cpu_count() or 1) // jobs))
     with (
         LocalCluster(
             jobs, threads_per_worker=1, dashboard_address=DASHBOARD, silence_logs=logging.CRITICAL,
-            env={"OMP_NUM_THREADS": threads},
+            env={"OMP_NUM_THREADS": str(threads_of(jobs))},
         ) as workers,
         Client(workers) as client,
     ):  # fmt: skip

@@ -13,9 +13,9 @@ from ssgan_core.command_line import Subcommands, run_subcommand, tell
 from ssgan_core.device import Hardware
 from ssgan_core.digits.images import load_digits
 from ssgan_core.errors import InputError
-from ssgan_core.photos.decode import cores
 from ssgan_core.photos.loader import choose_backend
 from ssgan_core.photos.networks import LADDERS
+from ssgan_core.process import cores
 from ssgan_core.results import device_name
 
 Options = argparse.Namespace

@@ -18,7 +18,8 @@ from nvidia.dali.plugin.base_iterator import LastBatchPolicy
 from nvidia.dali.plugin.pytorch import DALIGenericIterator
 
 from ssgan_core.photos.dali import to_images, working_device
-from ssgan_core.photos.decode import AHEAD, cores
+from ssgan_core.photos.decode import AHEAD
+from ssgan_core.process import cores
 
 READER = "reader"
 

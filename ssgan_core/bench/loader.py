@@ -32,7 +32,7 @@ from ssgan_core.photos.decode import quiet, read_header, stored_rgb, to_range
 from ssgan_core.photos.files import PhotoCollection, scan
 from ssgan_core.photos.loader import Loader, PhotoStream, has_dali
 from ssgan_core.photos.photoset import decode_all
-from ssgan_core.signals import end_with_parent
+from ssgan_core.process import end_with_parent
 
 BATCH = 64
 SIZES = (64, 224)

@@ -19,8 +19,8 @@ from torch.nn.functional import cross_entropy, softplus
 from ssgan_core.bench.timing import race, synchronize
 from ssgan_core.device import EAGER, Hardware, captured, keep_freed_memory
 from ssgan_core.photos.networks import LADDERS
+from ssgan_core.process import end_with_parent
 from ssgan_core.settings import Settings
-from ssgan_core.signals import end_with_parent
 from ssgan_core.ssgan.recipes import ARTICLE
 from ssgan_core.ssgan.step import BETAS, Learner, Stage, make_learner, ssgan_step
 

@@ -30,6 +30,7 @@ from ssgan_core.pets.scene import (
     draw_person,
     shadow,
 )
+from ssgan_core.process import cores
 
 VERSION = 2
 STAMP = ".drawn-pets"  # the file that says what a folder holds
@@ -139,7 +140,7 @@ def draw_pets(
     _check("count", count, 2, None)
     _check("size", size, 16, 512)
     _check("seed", seed, 0, None)
-    workers = os.cpu_count() or 1 if workers is None else workers
+    workers = cores() if workers is None else workers
     _check("workers", workers, 1, None)
     root = Path(root)
     stamp = f"drawn pets v{VERSION}: count {count}, size {size}, seed {seed}\n"

@@ -26,13 +26,13 @@ from PIL import Image
 from ssgan_core.photos.decode import (
     AHEAD,
     Decoded,
-    cores,
     decode_rows,
     read_header,
     to_range,
     upright,
 )
 from ssgan_core.photos.files import PhotoCollection
+from ssgan_core.process import cores
 
 VERSION = nvidia.dali.__version__
 

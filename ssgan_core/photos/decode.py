@@ -22,6 +22,7 @@ from torch import Tensor
 
 from ssgan_core.errors import InputError
 from ssgan_core.photos.files import PhotoCollection
+from ssgan_core.process import cores
 
 PixelRange = tuple[float, float] | None
 
@@ -232,11 +233,6 @@ def torchvision_batches(
                 yield collect()
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
-
-
-def cores() -> int:
-    """The processor cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @contextmanager

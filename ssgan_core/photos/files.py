@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 
 from ssgan_core.errors import InputError
+from ssgan_core.process import cores
 
 UNKNOWN = -1  # the label of a photo whose class nobody has said
 
@@ -412,5 +413,5 @@ def _hash(found: list[_Found]) -> list[str]:
         return out
 
     chunks = [found[start : start + CHUNK] for start in range(0, len(found), CHUNK)]
-    with ThreadPoolExecutor(max_workers=min(16, 2 * (os.cpu_count() or 1))) as pool:
+    with ThreadPoolExecutor(max_workers=min(16, 2 * cores())) as pool:
         return [digest for chunk in pool.map(digests, chunks) for digest in chunk]

@@ -15,6 +15,7 @@ from book.build import build
 from book.common import BuildError
 from book.discover import chapters_of, check_pair, select
 from book.execute import read_about
+from ssgan_core.process import cores
 
 
 @pytest.fixture
@@ -56,6 +57,55 @@ def test_a_build_leaves_page_and_record_and_a_second_one_runs_nothing(root, caps
     page(root, "01_first").unlink()
     build(root, "smoke", only="1", html=False)
     assert page(root, "01_first").read_bytes() == first, "two equal runs give equal bytes"
+
+
+MEETS = """import os, pathlib, time
+folder = pathlib.Path("met")
+folder.mkdir(exist_ok=True)
+(folder / "{name}").write_text(os.environ["OMP_NUM_THREADS"])
+end = time.monotonic() + 60
+while time.monotonic() < end and len(list(folder.iterdir())) < 2:
+    time.sleep(0.05)
+assert len(list(folder.iterdir())) == 2
+"""
+
+
+def add_chapter(root, name, code, **options):
+    toc = root / "_toc.yml"
+    toc.write_text(f"{toc.read_text()}  - file: book/chapters/{name}\n")
+    write_chapter(root, name, code + FINISH.format(name=name), **options)
+
+
+@pytest.mark.skipif(cores() < 2, reason="two chapters take two cores")
+def test_chapters_run_two_at_a_time_with_their_share_of_the_cores(root, monkeypatch):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    for name in ("01_first", "02_second"):
+        write_chapter(root, name, MEETS.format(name=name) + FINISH.format(name=name))
+    build(root, "smoke", html=False)
+    assert {file.read_text() for file in (root / "met").iterdir()} == {str(cores() // 2)}
+
+
+def test_a_chapter_that_times_runs_alone_and_after_the_others(root, monkeypatch):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    note = """import os, pathlib
+done = sorted(path.stem for path in pathlib.Path("book/chapters").glob("*.json"))
+print(os.environ["OMP_NUM_THREADS"], done)
+"""
+    write_chapter(root, "01_first", note + FINISH.format(name="01_first"), tags=["measures-speed"])
+    add_chapter(root, "03_third", note, tags=["measures-speed"])
+    build(root, "smoke", html=False)
+    logs = [(root / f"book/logs/{name}.log").read_text() for name in ("01_first", "03_third")]
+    assert [log.splitlines()[0] for log in logs] == [
+        f"{cores()} ['02_second']",
+        f"{cores()} ['01_first', '02_second']",
+    ]
+
+
+def test_of_chapters_side_by_side_one_that_fails_stops_no_other(root):
+    write_chapter(root, "01_first", "1 / 0")
+    with pytest.raises(BuildError, match=r"^01_first: cell 4: ZeroDivisionError"):
+        build(root, "smoke", html=False)
+    assert not page(root, "01_first").exists() and page(root, "02_second").exists()
 
 
 def test_a_failing_chapter_leaves_no_page_and_one_clear_line(root):

@@ -18,6 +18,7 @@ from ssgan_core.digits.step import METHODS, Recipe
 from ssgan_core.errors import InputError
 from ssgan_core.intervals import format_ci, gain, interval_table, mean_ci
 from ssgan_core.plots import PALETTE
+from ssgan_core.process import cores
 from ssgan_core.results import origin_in_words, read_recorded, tidy
 from ssgan_core.ssgan.figures import training_curves
 from ssgan_core.ssgan.recipes import find_recipe
@@ -381,7 +382,7 @@ def test_runs_side_by_side_say_what_they_do_in_their_folders(tmp_path, monkeypat
     (tmp_path / "say.py").write_text("import os; print(os.environ['OMP_NUM_THREADS'], 'threads')")
     record.record(tmp_path, "one", None, jobs=3)
     logs = [tmp_path / f"book/recorded/one/{seed}/run.log" for seed in range(3)]
-    assert {log.read_text() for log in logs} == {f"{max(1, os.cpu_count() // 3)} threads\n"}
+    assert {log.read_text() for log in logs} == {f"{max(1, cores() // 3)} threads\n"}
     assert "threads" not in capfd.readouterr().out
     assert record.main(["ablation", "--jobs", "0"]) == 1
     assert "--jobs is 0" in capfd.readouterr().err

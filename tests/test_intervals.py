@@ -213,3 +213,8 @@ def test_a_gap_between_runs_that_are_no_pairs_is_welchs():
     assert found.half_90 == pytest.approx(100 * stats.t.ppf(0.95, freedom) * sum(errors) ** 0.5)
     assert found.verdict == "open" and found.each == pytest.approx((10, 20))
     assert str(gap([0.7], [0.5, 0.6])) == "+15.0 points"
+
+
+@pytest.mark.filterwarnings("error")
+def test_runs_that_end_alike_have_no_spread_and_that_is_no_fault():
+    assert str(gap([0.55, 0.55], [0.6, 0.6])) == "-5.0 ± 0.0 points"

@@ -60,16 +60,15 @@ def test_an_interrupt_asks_each_process_once_and_waits_until_it_has_saved(tmp_pa
     assert {path.name for path in tmp_path.iterdir()} == {"one", "two", "one-saved", "two-saved"}
 
 
-def test_a_killed_training_goes_on_and_all_end_as_if_none_had_been(tmp_path, monkeypatch):
+def test_a_killed_training_goes_on_and_all_end_as_one_after_another(tmp_path, monkeypatch):
     monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
     torch.set_num_threads(1)
     settings = SSGANSettings.resolve(
         profile="smoke", size=32, width=8, generator_width=16, steps=30, evaluations=10, draws=1
     )
     data = dark_and_bright()
-    run = Run.open("t", settings, {"checksum": "0"}, root=tmp_path / "whole")
-    monkeypatch.setattr(study, "how_many", lambda *given: 2)
-    whole = study.run_recipes(NAMES, settings, [data], run, print)
+    run = Run.open("t", settings, {"checksum": "0"}, root=tmp_path / "alone")
+    alone = study.run_recipes(NAMES, settings, [data], run, print)
 
     said, killed = [], []
     run = Run.open("t", settings, {"checksum": "0"}, root=tmp_path / "beside")
@@ -89,13 +88,14 @@ def test_a_killed_training_goes_on_and_all_end_as_if_none_had_been(tmp_path, mon
 
     spawn = side_by_side.multiprocessing.get_context("spawn").Process
     monkeypatch.setattr(spawn, "start", start)
+    monkeypatch.setattr(study, "how_many", lambda *given: 2)
     beside = study.run_recipes(NAMES, settings, [data], run, said.append)
     assert killed and "ssgan, draw 1: ended early, status -9" in said
     assert said[0] == "2 trainings, 2 side by side" and "supervised, draw 1: done" in said
     assert any("goes on from step" in line for line in said)
     assert not run.checkpoint("images.pt").exists()
     for name in NAMES:
-        one, other = whole[name][0], beside[name][0]
+        one, other = alone[name][0], beside[name][0]
         columns = one.history.columns.drop("seconds")
         assert one.history[columns].equals(other.history[columns])
         assert (one.probabilities == other.probabilities).all()

@@ -152,7 +152,7 @@ def test_what_a_chapter_writes_to_stderr_is_a_note_and_no_part_of_the_page(root,
     )
     build(root, "smoke", html=False)
     notes = [line for line in capsys.readouterr().out.splitlines() if "note" in line]
-    assert notes == [
+    assert sorted(notes) == [
         "[1/2]   note: cell 4 wrote to stderr: oh no (book/logs/01_first.log)",
         "[2/2]   note: cell 4 wrote to stderr: an empty line (book/logs/02_second.log)",
     ]

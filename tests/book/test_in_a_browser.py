@@ -26,6 +26,7 @@ def read(opened, site):
                 document.querySelectorAll("details").forEach((box) => { box.open = true; });
                 document.querySelectorAll(".toggle-hidden > .toggle-button, .toggle-button-hidden")
                     .forEach((button) => button.click());
+                await new Promise((drawn) => requestAnimationFrame(() => setTimeout(drawn)));
             }"""
         )
         return page

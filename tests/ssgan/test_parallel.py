@@ -9,6 +9,7 @@ import pytest
 import torch
 from ssgan import train_in_processes
 
+from ssgan_core.device import Hardware
 from ssgan_core.ssgan import step as photos
 
 ALONE = {"variety"}  # of images that process 0 makes with its own batch norm
@@ -29,6 +30,7 @@ def test_two_processes_train_as_one(tmp_path, monkeypatch):
 
     assert two["evaluations"] == 2, "where clocks differ, that of process 0 counts"
 
+    monkeypatch.setattr(Hardware, "detect", lambda: train_in_processes.FP32)
     monkeypatch.setattr(photos, "synchronized", train_in_processes.without_batch_norm)
     for name, train in train_in_processes.PARITY.items():
         one = train_in_processes.plain(train())

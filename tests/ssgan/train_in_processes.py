@@ -19,7 +19,7 @@ from ssgan_core.ssgan.fit import Fit, fit
 from ssgan_core.ssgan.recipes import find_recipe
 
 # bf16 would round the halves of a batch in their own way, by more than the processes may differ.
-Hardware.detect = lambda: Hardware(torch.device("cpu"), bf16=False)
+FP32 = Hardware(torch.device("cpu"), bf16=False)
 
 
 def without_batch_norm(network: nn.Module) -> nn.Module:
@@ -76,6 +76,7 @@ PARITY = {"article": train_article, "views": train_views}
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
+    Hardware.detect = lambda: FP32
     photos.synchronized = without_batch_norm
     with processes():
         told = {name: plain(train()) for name, train in PARITY.items()}

@@ -72,7 +72,9 @@ def build(
     selected = select(chapters, only)
     for chapter in chapters:
         check_pair(chapter)
-    with _alone(root), clean_environment(root), contextlib.ExitStack() as stack:
+    # papermill changes the process's folder around each chapter: side by side, all need the same.
+    here = contextlib.chdir(root)
+    with _alone(root), clean_environment(root), here, contextlib.ExitStack() as stack:
         tree = root
         if any("labeled_set" in chapter.parameters for chapter in selected):
             _check_labels(root, profile, data)

@@ -9,18 +9,16 @@ import contextlib
 import json
 import os
 import signal
-import subprocess
 import sys
 import tomllib
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 from book.common import DATA_VARIABLES, BuildError
+from ssgan_core.command_line import tell
 from ssgan_core.paths import run_name
-from ssgan_core.process import threads_of
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -33,7 +31,7 @@ def experiments(root: Path) -> dict[str, dict[str, Any]]:
 def commands(
     root: Path, name: str, data: str | None, more: Sequence[str] = ()
 ) -> dict[Path, list[str]]:
-    """Folder and command line, from `root`, of every run of an experiment, with `more` behind."""
+    """Folder and command, as from `root`, of every run of an experiment, with `more` behind it."""
     experiment = experiments(root)[name]
     each = experiment["each"]
     found = {}
@@ -45,9 +43,8 @@ def commands(
             options[experiment["data"]] = os.path.relpath(data, root)
         folder = root / "book/recorded" / name / run_name(values)
         words = [word for key, value in options.items() for word in (f"--{key}", str(value))]
-        module = [sys.executable, "-m", experiment["command"]]
         out = folder.relative_to(root).as_posix()
-        found[folder] = [*module, *words, "--out", out, *more]
+        found[folder] = [experiment["command"], *words, "--out", out, *more]
     return found
 
 
@@ -56,8 +53,8 @@ def record(
 ) -> None:
     """Make the runs of an experiment that are not there yet; an interrupted one goes on.
 
-    With `jobs` so many of them run side by side, share out the processor's cores and write what
-    they say to `run.log` in their folders: small trainings leave much of a GPU idle.
+    `jobs` of them run side by side and share out the processor's cores; small trainings leave much
+    of a GPU idle. What a run says is in `run.log` in its folder.
 
     Raises
     ------
@@ -65,58 +62,39 @@ def record(
         No such experiment, no folder of data, a record that is no JSON, or runs that failed, which
         keep no other from being made.
     """
+    from ssgan_core.sweep import Task, cluster, sweep  # brings PyTorch, which pages need not
+
     known = experiments(root)
     if name not in known:
         raise BuildError(f"experiment {name!r} is unknown; accepted: {', '.join(known)}")
     kind = known[name].get("data")
     if kind and (not data or not Path(data).is_dir()):
         raise BuildError(f"--{kind} is {data}; {name} needs the folder of data that it names")
-    missing = {}
+    missing = []
     for folder, command in commands(root, name, data, more).items():
-        if (folder / "metrics.json").exists():
-            print(f"{folder.relative_to(root)}: recorded{_changed(folder)}", flush=True)
+        made = folder / "metrics.json"
+        if made.exists():
+            tell(f"{folder.relative_to(root)}: recorded{_changed(made)}")
         else:
-            missing[folder] = command
-
-    def make(folder: Path) -> int:
-        command = missing[folder]
-        print(f"{folder.relative_to(root)}: {' '.join(command[1:])}", flush=True)
-        return _run(command, root, jobs, folder / "run.log" if jobs > 1 else None)
-
-    with ThreadPoolExecutor(jobs) as pool:
-        try:
-            ends = dict(zip(missing, pool.map(make, missing), strict=True))
-        except KeyboardInterrupt:  # the runs have got it too, and the time to save what they have
-            pool.shutdown(cancel_futures=True)
-            raise
-    if failed := [f"{f.relative_to(root)}: status {end}" for f, end in ends.items() if end]:
-        raise BuildError(f"runs that failed: {'; '.join(failed)}")
+            missing.append(Task(folder, command, made))
+    if not missing:
+        return
+    with contextlib.chdir(root), cluster(None, jobs) as client:
+        failed = sweep(missing, client)
+    if failed:
+        ends = [f"{folder.relative_to(root)}: {end}" for folder, end in failed.items()]
+        raise BuildError(f"runs that failed: {'; '.join(ends)}")
 
 
-def _changed(folder: Path) -> str:
+def _changed(path: Path) -> str:
     """In what a recorded run differs from today's recipe."""
-    from ssgan_core.ssgan.study import settings_then  # brings PyTorch: only recording waits for it
+    from ssgan_core.ssgan.study import settings_then
 
-    path = folder / "metrics.json"
     try:
         then = settings_then(json.loads(path.read_text("utf-8")))
     except ValueError as error:
         raise BuildError(f"{path} is no JSON ({error}); delete it") from error
     return f" with {then}; to make it anew, delete the folder" if then else ""
-
-
-def _run(command: Sequence[str], root: Path, jobs: int = 1, log: Path | None = None) -> int:
-    """Exit status of a command, which reads the data that it names and no other."""
-    exported = DATA_VARIABLES.values()
-    own = {name: value for name, value in os.environ.items() if name not in exported}
-    if jobs > 1:
-        own["OMP_NUM_THREADS"] = str(threads_of(jobs))
-    with contextlib.ExitStack() as stack:
-        output = None
-        if log:
-            log.parent.mkdir(parents=True, exist_ok=True)
-            output = stack.enter_context(log.open("a", encoding="utf-8"))
-        return subprocess.run(command, cwd=root, env=own, stdout=output, stderr=output).returncode
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

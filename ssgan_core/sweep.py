@@ -100,7 +100,7 @@ def sweep(tasks: Sequence[Task], client: Client) -> dict[Path, str]:
             failed[folder] = f"{error} (see {folder}/run.log)"
         tell(f"{number}/{len(tasks)} {folder.name}: {failed.get(folder, 'done')}")
         future.release()
-    return failed
+    return {task.folder: failed[task.folder] for task in tasks if task.folder in failed}
 
 
 @contextlib.contextmanager
@@ -117,8 +117,8 @@ def cluster(scheduler: str | None, jobs: int) -> Iterator[Client]:
         return
     with (
         LocalCluster(
-            jobs, threads_per_worker=1, dashboard_address=DASHBOARD, silence_logs=logging.CRITICAL,
-            env={"OMP_NUM_THREADS": str(threads_of(jobs))},
+            n_workers=jobs, threads_per_worker=1, memory_limit=None, dashboard_address=DASHBOARD,
+            silence_logs=logging.CRITICAL, env={"OMP_NUM_THREADS": str(threads_of(jobs))},
         ) as workers,
         Client(workers) as client,
     ):  # fmt: skip

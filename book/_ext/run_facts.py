@@ -131,11 +131,14 @@ class RunTimes(SphinxDirective):
     def run(self) -> list[nodes.Node]:
         root = Path(self.env.srcdir)
         self.env.note_reread()  # runs may have come that Sphinx does not know of
-        return [chapters_table(root), experiments_table(root)]
+        return [*chapters_table(root), experiments_table(root)]
 
 
-def chapters_table(root: Path) -> nodes.table:
+def chapters_table(root: Path) -> list[nodes.Node]:
+    """How every chapter was run; versions stand in a line below where all had the same."""
     records = read_records(root)
+    used = {name: versions(record) for name, record in records.items()}
+    alike = len(set(used.values())) == 1
     rows = [
         [
             name,
@@ -144,15 +147,17 @@ def chapters_table(root: Path) -> nodes.table:
             record["device"],
             record["finished"][:10],
             duration(record["wall_s"]),
-            versions(record),
             str(check(root, record)),
+            *([] if alike else [used[name]]),
         ]
         for name, record in records.items()
     ]
     total = sum(record["wall_s"] for record in records.values())
-    rows.append(["in all", "", "", "", "", duration(total), "", ""])
-    header = ["chapter", "profile", "data", "device", "date", "wall time", "versions", "bands"]
-    return _table(rows, header)
+    header = ["chapter", "profile", "data", "device", "date", "wall time", "bands"]
+    header += [] if alike else ["versions"]
+    rows.append(["in all", *[""] * 4, duration(total), *[""] * (len(header) - 6)])
+    line = [nodes.paragraph(text=f"All with {used.popitem()[1]}.")] if alike else []
+    return [_table(rows, header), *line]
 
 
 def versions(record: dict[str, Any]) -> str:

@@ -151,9 +151,18 @@ def test_a_chapter_that_did_not_run_has_a_page_that_says_so(root):
     assert "how-run" not in text
 
 
-def test_what_was_run_is_listed(root):
-    row = "01_first +smoke +dots +a CPU +2026-01-02 +2 s +Python 3.12.1, torch 2.9.0 +1 of 1 held"
-    assert re.search(row, words(root, "index"))
+def test_what_was_run_is_listed(root, tmp_path):
+    text = words(root, "index")
+    assert re.search("01_first +smoke +dots +a CPU +2026-01-02 +2 s +1 of 1 held", text)
+    assert "All with Python 3.12.1, torch 2.9.0." in text
+    record = json.loads((root / "book/chapters/01_first.json").read_text())
+    (tmp_path / "book/chapters").mkdir(parents=True)
+    for name, version in (("01_first", "3.12.1"), ("02_second", "3.13.0")):
+        path = tmp_path / f"book/chapters/{name}.json"
+        path.write_text(json.dumps(record | {"python": version, "values": {}}))
+    (tmp_path / "book/expectations.toml").write_text("")
+    (table,) = extension("run_facts").chapters_table(tmp_path)
+    assert "Python 3.12.1, torch 2.9.0" in str(table) and "Python 3.13.0" in str(table)
 
 
 def test_what_is_recorded_and_wanted_is_listed(root):

@@ -35,11 +35,15 @@ def read(opened, site):
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_a_page_shows_its_formulas_and_has_no_barrier(name, read):
+def test_a_page_shows_its_formulas_and_lines_and_has_no_barrier(name, read):
     page = read(name, WIDE)
     assert page.locator("mjx-merror, [data-mjx-error]").count() == 0
     assert page.locator(".math:not(:has(mjx-container))").count() == 0
     assert barriers(page) == []
+    cut = """boxes => boxes.filter((box) => box.scrollWidth > box.clientWidth + 1)
+        .map((box) => box.textContent.slice(0, 200))"""
+    parts = ".bd-article :is(pre, .pst-scrollable-table-container, .cell_output > .output)"
+    assert page.locator(parts).evaluate_all(cut) == [], "a line or a table is cut"
     page.evaluate(
         """async () => {
             document.documentElement.dataset.theme = "dark";

@@ -16,8 +16,10 @@ from IPython.display import Image, Markdown, display
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 from PIL import Image as Picture
+from sklearn.isotonic import isotonic_regression
 from torch import Tensor
 
 from ssgan_core.intervals import gains, mean_ci
@@ -162,6 +164,20 @@ def curves(
             axes.plot(line.mean(axis=1), color=color, linewidth=2.2, label=name)
         else:
             axes.plot(line, color=color, label=name, **style)
+
+
+def name_ends(axes: Axes, lines: Sequence[Line2D]) -> None:
+    """The lines' names at their right ends, in their colors, none over another; limits stay."""
+    height = 1.2 * plt.rcParams["font.size"]  # of a name, in points
+    lines = sorted(lines, key=lambda line: line.get_ydata()[-1])
+    ends = np.array([line.get_xydata()[-1] for line in lines])
+    axes.set(xlim=axes.get_xlim(), ylim=axes.get_ylim())
+    at = axes.transData.transform(ends)[:, 1] * 72 / axes.figure.dpi
+    steps = height * np.arange(len(at))
+    places = isotonic_regression(at - steps) + steps  # the nearest that are so far apart
+    for line, end, moved in zip(lines, ends, places - at, strict=True):
+        axes.annotate(line.get_label(), end, (6, moved), va="center", color=line.get_color(),
+                      textcoords="offset points")  # fmt: skip
 
 
 def tile(images: Tensor, columns: int) -> np.ndarray:

@@ -38,7 +38,9 @@ def write_chapter(
     """A chapter as a pair of files: title, parameters, one cell of code."""
     number = name[:2]
     cells = [
-        nbformat.v4.new_markdown_cell(f"(ch-{number})=\n# Chapter {name}\n\nSee {{ref}}`ch-01`."),
+        nbformat.v4.new_markdown_cell(
+            f"(ch-{number})=\n# Chapter {name}\n\nSee {{ref}}`ch-01`; runs in {{ran}}`minutes`."
+        ),
         nbformat.v4.new_code_cell(parameters, metadata={"tags": ["parameters"]}),
         nbformat.v4.new_code_cell(code, metadata={"tags": tags} if tags else {}),
     ]

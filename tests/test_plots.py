@@ -19,6 +19,7 @@ from ssgan_core.plots import (
     accuracy_dots,
     animation,
     interval,
+    name_ends,
     one_line,
     say,
     show_source,
@@ -34,6 +35,20 @@ def test_the_meaning_of_a_parameter_is_shown_to_its_end() -> None:
     meanings = [field.description for field in DigitsSettings.model_fields.values()]
     assert max(map(len, meanings)) > 50
     assert all(f"<td>{meaning}</td>" in page for meaning in meanings)
+
+
+def test_names_at_the_ends_of_lines_lie_beside_them_and_not_over_each_other():
+    figure, axes = plt.subplots()
+    for name, end in {"one": 0.5, "two": 0.501, "three": 0.499, "far": 0.9}.items():
+        axes.plot([0, 1], [0, end], label=name)
+    name_ends(axes, axes.get_lines())
+    names = {text.get_text(): text.get_window_extent() for text in axes.texts}
+    for lower, upper in (("three", "one"), ("one", "two"), ("two", "far")):
+        assert names[lower].y1 <= names[upper].y0
+    end = axes.transData.transform((1, 0.9))
+    assert names["far"].y0 < end[1] < names["far"].y1 and names["far"].x0 > end[0]
+    assert axes.texts[0].get_color() == axes.get_lines()[2].get_color()
+    plt.close(figure)
 
 
 def test_no_interval_is_drawn_past_zero_or_one():

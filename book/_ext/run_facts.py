@@ -97,11 +97,15 @@ def _add_banner(app: Sphinx, doctree: nodes.document) -> None:
 
 
 class Ran(SphinxRole):
-    """How long the chapter of a number ran, and at which size."""
+    """How long the chapter of a number ran, and at which size.
+
+    In a chapter it is the chapter's own, and the text what a notebook shows, which knows no roles.
+    """
 
     def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
+        number = self.text if self.text.isdecimal() else Path(self.env.docname).name[:2]
         for name, record in read_records(Path(self.env.srcdir)).items():
-            if name.startswith(f"{self.text}_"):
+            if name.startswith(f"{number}_"):
                 told = f"{duration(record['wall_s'])} at {record['profile']}"
                 return [nodes.inline(text=told, classes=["ran"])], []
         return [nodes.inline(text="not run in this build", classes=["ran"])], []

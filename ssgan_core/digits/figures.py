@@ -44,12 +44,11 @@ def plot_curves(results: Mapping[str, Trained]) -> Figure:
     figure, axes = plt.subplots(figsize=(7.2, 3.3))
     tables = {n: result.history.set_index("step") for n, result in results.items()}
     plots.curves(axes, {n: table["accuracy"] for n, table in tables.items()}, marker="o", ms=3)
-    for line in axes.get_lines():
-        axes.annotate(line.get_label(), line.get_xydata()[-1], (6, 0), va="center",
-                      textcoords="offset points", color=line.get_color())  # fmt: skip
+    named = axes.get_lines()
     plots.curves(axes, {n: table["last accuracy"] for n, table in tables.items()}, ls=":", lw=1.2)
     axes.set(xlabel="step", ylabel="test accuracy")
     plots.in_percent(axes.yaxis)
+    plots.name_ends(axes, named)
     return figure
 
 

@@ -137,6 +137,7 @@ def test_a_page_says_how_it_was_run(root):
     facts = ("dots (01234567)", "a CPU", "abc", "2026-01-02", "Python 3.12.1, PyTorch 2.9.0", "2 s")
     for fact in (*facts, "Smoke run."):
         assert fact in text
+    assert "; runs in 2 s at smoke." in shown(text).replace(" .", ".")
     assert text.index("<h1>") < text.index("how-run") < text.index("tag_parameters")
 
 

@@ -62,14 +62,14 @@ def record(
         No such experiment, no folder of data, a record that is no JSON, or runs that failed, which
         keep no other from being made.
     """
-    from ssgan_core.sweep import Task, cluster, sweep  # brings PyTorch, which pages need not
-
     known = experiments(root)
     if name not in known:
         raise BuildError(f"experiment {name!r} is unknown; accepted: {', '.join(known)}")
     kind = known[name].get("data")
     if kind and (not data or not Path(data).is_dir()):
         raise BuildError(f"--{kind} is {data}; {name} needs the folder of data that it names")
+    from ssgan_core.sweep import Task, cluster, sweep  # brings PyTorch, which pages need not
+
     missing = []
     for folder, command in commands(root, name, data, more).items():
         made = folder / "metrics.json"

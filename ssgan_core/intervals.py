@@ -265,13 +265,16 @@ def interval_table(
 
 
 def gains_table(
-    runs: pd.DataFrame, pairs: Mapping[str, tuple[str, str]], column: str = "last"
+    runs: pd.DataFrame,
+    pairs: Mapping[str, tuple[str, str]],
+    others: Mapping[str, str] | None = None,
 ) -> pd.DataFrame:
     """What one method gains over another, a row a question: title → (method, other).
 
-    Where the steps of a question's two sides are not equal, a column tells them.
+    Where the steps of a question's two sides are not equal, a column tells them. `others` adds the
+    gains in other shares than the test accuracy, in points: heading → column of `runs`.
     """
-    asked = gains(runs, pairs, column)
+    asked = gains(runs, pairs)
     rows = {
         title: {
             "compared": " − ".join(pairs[title]),
@@ -283,5 +286,8 @@ def gains_table(
         for title, found in asked.items()
     }
     table = pd.DataFrame.from_dict(rows, orient="index")
+    for heading, column in (others or {}).items():
+        found = gains(runs, pairs, column)
+        table[heading] = [str(found[title]).removesuffix(" points") for title in table.index]
     unequal = any(found.unequal for found in asked.values())
     return table if unequal else table.drop(columns="steps", errors="ignore")

@@ -181,6 +181,10 @@ def test_gains_are_a_table_a_question_a_row():
     assert table.loc["nothing"].tolist() == ["a − c", "–", 0, "–"]
     longer = gains_table(pd.concat([a.assign(steps=2000), b.assign(steps=1000)]), {"a": ("a", "b")})
     assert longer.loc["a", "steps"] == "2,000 : 1,000"
+    probed = pd.concat([a.assign(probe=a["last"] - 0.1), b.assign(probe=b["last"])])
+    wider = gains_table(probed, {"a part": ("a", "b"), "nothing": ("a", "c")}, {"probe": "probe"})
+    assert wider["probe"].tolist() == ["+0.0 ± 0.0", "–"]
+    assert wider.drop(columns="probe").equals(table)
 
 
 def test_photos_that_do_not_add_up_to_the_accuracy_are_refused():

@@ -303,7 +303,8 @@ def test_an_experiment_is_recorded_once_and_a_failure_is_said(tmp_path, capfd):
         record.record(root, "tiny", str(root))
     log = root / "book/recorded/tiny/1/run.log"
     assert "error: argument infile: can't open '10'" in log.read_text()
-    assert str(log) in capfd.readouterr().out
+    said = capfd.readouterr().out
+    assert str(log) in said and "python -m json.tool: error" in said
     with pytest.raises(BuildError, match="'big' is unknown; accepted: tiny"):
         record.record(root, "big", str(root))
     with pytest.raises(BuildError, match="--photos is None"):
@@ -372,7 +373,9 @@ def test_ctrl_c_ends_the_runs_and_begins_no_other(jobs, tmp_path):
     assert len(reached) == jobs, "as many run side by side as --jobs says"
 
 
-def test_runs_say_what_they_do_in_their_folders_and_read_no_exported_data(tmp_path, monkeypatch):
+def test_runs_say_what_they_do_in_their_folders_and_read_no_exported_data(
+    tmp_path, monkeypatch, capfd
+):
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     monkeypatch.setenv("SSGAN_PHOTOS", "/exported")
     monkeypatch.syspath_prepend(tmp_path)  # which the workers inherit
@@ -386,4 +389,7 @@ def test_runs_say_what_they_do_in_their_folders_and_read_no_exported_data(tmp_pa
     record.record(tmp_path, "one", None, jobs=3)
     logs = [tmp_path / f"book/recorded/one/{seed}/run.log" for seed in range(3)]
     assert {log.read_text() for log in logs} == {f"{max(1, cores() // 3)} None\n"}
+    said = capfd.readouterr()
+    assert "None" not in said.out + said.err
     assert record.main(["ablation", "--jobs", "0"]) == 1
+    assert "--jobs is 0" in capfd.readouterr().err

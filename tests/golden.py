@@ -207,7 +207,7 @@ def masked(text: str) -> str:
         return "PROFILE"
     processor = re.escape(device_name().rsplit(",", 1)[0])
     text = re.sub(rf"{processor}(?:, \d+ threads?)?", "DEVICE", text)
-    text = re.sub(r"\b(?=[0-9a-f]*\d)[0-9a-f]{7,64}\b", "#", text)
+    text = re.sub(r"(?<!\.)\b(?=[0-9a-f]*\d)[0-9a-f]{7,64}\b", "#", text)  # no decimals
     text = re.sub(r"[-+−]?\d[\d,.]*(?:e[-+]?\d+)?", "#", text)
     text = re.sub(r"µs \((PIL|torchvision|DALI)\)", "µs (DECODER)", text)
     text = re.sub(r"[#:]+ to go", "# to go", text)

@@ -61,3 +61,8 @@ def test_a_chapter_run_twice_measures_the_same(name, smoke, tmp_path):
     assert {k: once[k] for k in compared} == {k: again[k] for k in compared}
     times = {key for key in once if key not in compared}
     assert all(TIME.search(key) for key in times), times
+
+
+def test_a_number_is_masked_whole_however_small_and_so_is_a_commit():
+    assert golden.masked("0.0003704 s") == golden.masked("0.37 s") == "# s"
+    assert golden.masked("commit 41af840") == "commit #"

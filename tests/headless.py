@@ -30,7 +30,16 @@ def chromium() -> Iterator[Browser]:
 
 
 def barriers(page: Page, **options: Any) -> list[str]:
-    """What axe finds that is serious or critical, an element a line."""
+    """What axe finds that is serious or critical once nothing fades any more, an element a line."""
+    page.evaluate(
+        """async () => {
+            await new Promise((drawn) => requestAnimationFrame(() => setTimeout(drawn)));
+            const fading = () =>
+                document.getAnimations().filter((color) => color.playState !== "finished");
+            while (fading().length)  // one that ends may begin others
+                await Promise.allSettled(fading().map((color) => color.finished));
+        }"""
+    )
     options |= {"preload": False, "resultTypes": ["violations"]}
     found = Axe().run(page, options=options).response["violations"]
     return [

@@ -1,10 +1,10 @@
 """`python -m ssgan_core.bench`: every subcommand prints its tables, bad input is one line."""
 
 import shlex
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
+from at_once import AtOnce
 
 from ssgan_core.bench import __main__ as command
 from ssgan_core.bench import graphs, loader, step, timing
@@ -22,9 +22,7 @@ def printed(monkeypatch, capsys):
     monkeypatch.setattr(Hardware, "detect", lambda: CPU)
     monkeypatch.setattr(step, "keep_freed_memory", lambda: None)
     for module in (loader, step):
-        monkeypatch.setattr(
-            module, "ProcessPoolExecutor", lambda count, *process: ThreadPoolExecutor(count)
-        )
+        monkeypatch.setattr(module, "ProcessPoolExecutor", AtOnce)
 
     def run(line):
         assert command.main(shlex.split(line)) == 0

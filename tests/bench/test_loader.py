@@ -2,11 +2,11 @@
 
 import itertools
 import shutil
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 import torch
+from at_once import AtOnce
 from torchvision.transforms.v2.functional import pil_to_tensor
 
 from ssgan_core.bench import folders, loader
@@ -58,7 +58,7 @@ def test_too_little_shared_memory_leaves_a_row_out_and_says_why(photos, monkeypa
         return {way: 1.0}
 
     monkeypatch.setattr(loader, "race", raced)
-    monkeypatch.setattr(loader, "ProcessPoolExecutor", lambda count, *_: ThreadPoolExecutor(count))
+    monkeypatch.setattr(loader, "ProcessPoolExecutor", AtOnce)
     told = []
     table = loader.rates(str(photos.root), (16, 24), 5, 8, 1, told.append)
     left_out = table["images a second"].isna()

@@ -13,6 +13,7 @@ import logging
 import os
 import runpy
 import sys
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 from pathlib import Path
@@ -115,13 +116,13 @@ def cluster(scheduler: str | None, jobs: int) -> Iterator[Client]:
         with client:
             yield client
         return
-    with (
-        LocalCluster(
+    with warnings.catch_warnings():  # a second sweep's page has another port, which is told
+        warnings.filterwarnings("ignore", "Port .* is already in use")
+        workers = LocalCluster(
             n_workers=jobs, threads_per_worker=1, memory_limit=None, dashboard_address=DASHBOARD,
             silence_logs=logging.CRITICAL, env={"OMP_NUM_THREADS": str(threads_of(jobs))},
-        ) as workers,
-        Client(workers) as client,
-    ):  # fmt: skip
+        )  # fmt: skip
+    with workers, Client(workers) as client:
         yield client
 
 

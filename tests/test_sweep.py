@@ -86,6 +86,12 @@ def test_a_killed_workers_run_is_made_by_another_and_a_failure_keeps_none(
     assert "second/run.log" in capsys.readouterr().out
 
 
+def test_sweeps_side_by_side_have_pages_of_their_own(recwarn):
+    with cluster(None, 1) as first, cluster(None, 1) as second:
+        assert first.dashboard_link != second.dashboard_link
+    assert not [seen for seen in recwarn if "Port" in str(seen.message)]
+
+
 def test_a_sweep_end_to_end_makes_what_is_missing_and_compares_all(
     pets, tmp_path, monkeypatch, capsys
 ):

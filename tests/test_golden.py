@@ -5,7 +5,7 @@ import re
 
 import golden
 import pytest
-from book_root import chapter_names, run_smoke
+from book_root import REPO, chapter_names, run_smoke
 
 FIRST, *REST = chapter_names()
 RECORDED = json.loads(golden.FILE.read_text("utf-8"))
@@ -14,6 +14,14 @@ TIME = re.compile(
     "seconds|times|roofline|rates|limit|waiting|demand|cache_over|share|/plain|/ours|/adam/"
 )
 SAME_MACHINE = RECORDED["machine"] == golden.machine()
+
+
+def reads_built_chapters(name):
+    """Whether a chapter shows others' records, and a book of smoke size was built here."""
+    records = (REPO / "book/chapters").glob("*.json")
+    return "reads-chapters" in (REPO / f"notebooks/{name}.md").read_text("utf-8") and any(
+        json.loads(path.read_text("utf-8"))["profile"] == "smoke" for path in records
+    )
 
 
 def test_six_steps_of_every_recipe_give_the_recorded_terms_and_weights():
@@ -44,7 +52,7 @@ def test_a_chapter_at_smoke_size_says_what_it_said_and_is_silent_on_stderr(name,
     assert "stderr" not in {kind for cell in kinds for kind in cell}
     assert kinds == [[output[0] for output in outputs] for outputs in then["outputs"]]
     assert found["keys"] == then["keys"]
-    if SAME_MACHINE:
+    if SAME_MACHINE and not reads_built_chapters(name):
         assert found["outputs"] == then["outputs"]
         assert {key: found["values"].get(key) for key in then["values"]} == then["values"]
 

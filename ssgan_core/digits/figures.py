@@ -59,22 +59,24 @@ def plot_budget(runs: pd.DataFrame, published: pd.DataFrame | None = None) -> Fi
     (shares of the test set).
     """
     figure, axes = plt.subplots(figsize=(7.2, 3.8))
-    for color, (name, group) in zip(
-        plots.PALETTE[1:], runs.groupby("method", sort=False), strict=False
-    ):
+    ours = list(runs.groupby("method", sort=False))
+    theirs = [] if published is None else list(published.groupby("method"))
+    apart = iter(1.03 ** (np.arange(len(ours + theirs)) - len(ours + theirs) // 2))
+    for color, (name, group) in zip(plots.PALETTE[1:], ours, strict=False):
         draws = (1 - group.set_index("labels")["last"]).groupby(level=0)
         mean, low, high = 100 * np.array([plots.interval(errors) for _, errors in draws]).T
         ends = [mean - np.maximum(low, mean / 100), high - mean]  # zero has no place on a log axis
-        axes.errorbar([labels for labels, _ in draws], mean, yerr=np.nan_to_num(ends), color=color,
-                      marker="o", capsize=3, label=name)  # fmt: skip
-    if published is not None:
-        for marker, (method, rows) in zip("Ds^v<>", published.groupby("method"), strict=False):
-            axes.errorbar(
-                rows.labels, 100 * rows.error, yerr=100 * rows.spread, fmt=marker, ms=5,
-                color=plots.INK, mfc="white", capsize=2, label=f"{method} (published)",
-            )  # fmt: skip
+        places = np.array([labels for labels, _ in draws]) * next(apart)  # no bar hides another
+        axes.errorbar(places, mean, yerr=np.nan_to_num(ends), color=color, marker="o", ms=5,
+                      capsize=3, label=name)  # fmt: skip
+    for marker, (method, rows) in zip("Ds^v<>", theirs, strict=False):
+        axes.errorbar(
+            rows.labels * next(apart), 100 * rows.error, yerr=100 * rows.spread, fmt=marker, ms=5,
+            color=plots.INK, mfc="white", capsize=2, label=f"{method} (published)",
+        )  # fmt: skip
     axes.set(xscale="log", yscale="log", xlabel="labeled images", ylabel="test error, %")
-    axes.set_xticks(ticks := sorted(runs.labels.unique()), [f"{n:,}" for n in ticks])
+    shown = [runs.labels, *(rows.labels for _, rows in theirs)]
+    axes.set_xticks(ticks := sorted(pd.concat(shown).unique()), [f"{n:,}" for n in ticks])
     axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.yaxis.set_major_formatter("{x:g}")
     axes.minorticks_off()

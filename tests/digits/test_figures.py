@@ -24,13 +24,16 @@ def test_every_method_and_every_published_point_stands_in_the_same_axes():
         for seed in range(2)
     ]
     runs = pd.DataFrame(rows, columns=["method", "labels", "last"])
-    points = [("Improved GAN", 20, 0.17, 0.05), ("VAT", 100, 0.0136, np.nan)]
+    points = [("Improved GAN", 50, 0.17, 0.05), ("VAT", 100, 0.0136, np.nan)]
     published = pd.DataFrame(points, columns=["method", "labels", "error", "spread"])
     figure = plot_budget(runs, published)
     (axes,) = figure.axes
     drawn = {bars.get_label(): bars for bars in axes.containers}
     assert [*drawn] == [*METHODS, "Improved GAN (published)", "VAT (published)"]
-    assert np.allclose(drawn["VAT (published)"].lines[0].get_xydata(), [[100, 1.36]])
+    assert [tick.get_text() for tick in axes.get_xticklabels()] == ["20", "50", "100"]
+    assert np.allclose(drawn["VAT (published)"].lines[0].get_ydata(), [1.36])
+    places = [bars.lines[0].get_xdata()[-1] for bars in axes.containers]
+    assert len(set(places)) == len(places) and np.allclose(places[:-2], 100, rtol=0.2)
     assert np.allclose(drawn["pseudo_label"].lines[0].get_ydata(), 5.5)
     colors = {bars.lines[0].get_color() for bars in axes.containers[: len(METHODS)]}
     assert len(colors) == len(METHODS) < len(plots.PALETTE)

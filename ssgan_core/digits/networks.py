@@ -91,11 +91,15 @@ class GaussianNoise(nn.Module):
 
 
 class StackedBatchNorm(nn.Module):
-    """Batch norm with the batch's own statistics, for each run by itself."""
+    """Batch norm for each run by itself.
 
-    def __init__(self, runs: int, width: int) -> None:
+    With `learned` scales and shifts it has the batch's own statistics, in testing too; without
+    them it keeps running ones for that.
+    """
+
+    def __init__(self, runs: int, width: int, learned: bool = True) -> None:
         super().__init__()
-        self.norm = nn.BatchNorm1d(runs * width, track_running_stats=False)
+        self.norm = nn.BatchNorm1d(runs * width, affine=learned, track_running_stats=not learned)
 
     def forward(self, x: Tensor) -> Tensor:
         runs, batch, width = x.shape
@@ -133,10 +137,13 @@ class Discriminator(nn.Module):
     """Images (R, B, pixels) to (logits (R, B, classes), features (R, B, widths[-1])).
 
     Features are the last hidden layer before its noise, the layer of feature matching.
-    Only the last layer learns the lengths of its weights.
+    Only the last layer learns the lengths of its weights.  With `norm_logits` the logits pass
+    through batch norm without a scale to learn, so that each class's keep mean 0 and variance 1.
     """
 
-    def __init__(self, runs: int, pixels: int, sizes: Sizes, classes: int = 10) -> None:
+    def __init__(
+        self, runs: int, pixels: int, sizes: Sizes, classes: int = 10, norm_logits: bool = False
+    ) -> None:
         super().__init__()
         widths = sizes.discriminator
         self.noise = GaussianNoise(sizes.input_noise)
@@ -148,13 +155,14 @@ class Discriminator(nn.Module):
             layer.parametrizations.weight.original0.requires_grad_(False)
         self.hidden_noise = GaussianNoise(sizes.hidden_noise)
         self.last = normalized(StackedLinear(runs, widths[-1], classes))
+        self.norm = StackedBatchNorm(runs, classes, learned=False) if norm_logits else nn.Identity()
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         x = self.noise(x)
         for layer in self.hidden:
             features = torch.relu(layer(x))
             x = self.hidden_noise(features)
-        return self.last(x), features
+        return self.norm(self.last(x)), features
 
     @torch.no_grad()
     def standardize(self, images: Tensor) -> None:
@@ -184,7 +192,9 @@ def with_same_noise(discriminator: Discriminator) -> Callable[[Tensor], Tensor]:
     return predict
 
 
-def digits_pair(side: int, runs: int = 1, classes: int = 10) -> tuple[Generator, Discriminator]:
+def digits_pair(
+    side: int, runs: int = 1, classes: int = 10, norm_logits: bool = False
+) -> tuple[Generator, Discriminator]:
     """A generator and a discriminator for side x side digits; `classes` is 11 for explicit K+1.
 
     Raises InputError for a side other than 8 or 28.
@@ -194,4 +204,4 @@ def digits_pair(side: int, runs: int = 1, classes: int = 10) -> tuple[Generator,
         raise InputError(f"side is {side}, and the digit networks are made for sides of 8 or 28")
     sizes, pixels = SIZES[side], side * side
     generator = Generator(runs, sizes.latent, sizes.generator, pixels)
-    return generator, Discriminator(runs, pixels, sizes, classes)
+    return generator, Discriminator(runs, pixels, sizes, classes, norm_logits)

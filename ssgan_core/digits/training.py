@@ -116,17 +116,17 @@ def train(
     """
     hardware = hardware or Hardware.detect()
     device, runs = hardware.device, len(rows)
-    on_gpu = device.type == "cuda"
+    on_gpu, outputs = device.type == "cuda", CLASSES + recipe.form.extra
     identity = {
         "name": recipe.method,
         "recipe": {name: str(value) for name, value in vars(recipe).items() if name != "form"},
-        "outputs": CLASSES + recipe.form.extra,
+        "outputs": outputs,
         "digits": digits.checksum,
         "labeled": [*rows.shape, checksum(rows)],
     }
     with own_random_numbers():
         loop.seed_step(seed, -1)
-        generator, discriminator = digits_pair(digits.side, runs, CLASSES + recipe.form.extra)
+        generator, discriminator = digits_pair(digits.side, runs, outputs, recipe.norm_logits)
         discriminator.standardize(digits.images[:500])
     networks = generator.to(device), discriminator.to(device)
     averaged = AveragedModel(discriminator, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema))

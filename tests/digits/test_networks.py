@@ -65,6 +65,20 @@ def test_batch_norm_is_per_run_and_unit():
     assert torch.allclose(y.var(1, unbiased=False), torch.ones(2, 5), atol=1e-3)
 
 
+def test_logits_under_batch_norm_are_standardized_and_in_testing_alone_as_in_a_batch():
+    _, discriminator = digits_pair(8, runs=2, norm_logits=True)
+    images = torch.rand(2, 400, 64)
+    for _ in range(60):  # running statistics come near those of the batch
+        logits, _ = discriminator(images)
+    assert torch.allclose(logits.mean(1), torch.zeros(2, 10), atol=1e-4)
+    assert torch.allclose(logits.var(1, unbiased=False), torch.ones(2, 10), atol=1e-2)
+    tested = discriminator.eval()(images)[0]
+    assert torch.allclose(discriminator(images[:, :1])[0], tested[:, :1], atol=1e-5)
+    assert tested.mean(1).abs().max() < 1  # without noise
+    learned = {name for name, _ in discriminator.named_parameters()}
+    assert learned == {name for name, _ in digits_pair(8, runs=2)[1].named_parameters()}
+
+
 def test_weight_norm_separates_length_from_direction():
     _, discriminator = digits_pair(8)
     layer = discriminator.hidden[0]

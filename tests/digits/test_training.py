@@ -133,13 +133,14 @@ def test_complement_terms_reach_the_right_network(digits, batch):
 
 def stepped(digits, method, batch, late=1.0):
     """Generator, discriminator and terms after a step of a method from the same start."""
+    recipe = Recipe(method)
     torch.manual_seed(2)
-    generator, discriminator = digits_pair(8, 2)
-    teacher = digits_pair(8, 2)[1]
+    generator, discriminator = digits_pair(8, 2, norm_logits=recipe.norm_logits)
+    teacher = digits_pair(8, 2, norm_logits=recipe.norm_logits)[1]
     density = replace(Density.fit(digits.images), threshold=-1e6)
     torch.manual_seed(3)
     networks = (generator, discriminator.eval())  # noise would differ with the size of the batch
-    how = (Recipe(method), late, PLAIN, density, teacher)
+    how = (recipe, late, PLAIN, density, teacher)
     return *networks, train_step(*networks, sgd(*networks), batch, *how)
 
 
@@ -216,6 +217,32 @@ def test_virtual_adversarial_training_reaches_all_weights_and_smooths_the_networ
     for p in networks[1].parameters():
         assert not p.requires_grad or p.grad.abs().sum() > 0
     assert networks[1].training
+
+
+@pytest.mark.parametrize("norm_logits", [True, False])
+def test_vat_gains_nothing_by_flat_logits_under_batch_norm(digits, batch, norm_logits):
+    torch.manual_seed(2)
+    networks = digits_pair(8, 2, norm_logits=norm_logits)
+    networks[1].standardize(digits.images[:500])
+    found = []
+    for scale in (1.0, 0.1):
+        networks[1].last.parametrizations.weight.original0.data.mul_(scale)
+        torch.manual_seed(3)
+        how = (batch, Recipe("vat", epsilon=0.1), 0.0, PLAIN)
+        found.append(
+            train_step(*networks, [None, torch.optim.SGD(networks[1].parameters(), 0.0)], *how)[
+                "vat"
+            ]
+        )
+    assert torch.allclose(*found, rtol=0.05) is norm_logits
+    assert norm_logits or (found[1] < 0.1 * found[0]).all()
+
+
+@pytest.mark.parametrize("with_gan", [False, True])
+def test_only_without_a_gan_logits_are_under_batch_norm(with_gan):
+    for method, weights in METHODS.items():
+        if bool(weights.gan) is with_gan:
+            assert Recipe(method).norm_logits is not with_gan
 
 
 @pytest.mark.parametrize("method", METHODS)

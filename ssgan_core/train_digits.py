@@ -12,6 +12,7 @@ import torch
 from pydantic import Field
 
 from ssgan_core.command_line import parse, run_command, tell
+from ssgan_core.device import keep_freed_memory
 from ssgan_core.digits.images import draw_labeled, load_digits
 from ssgan_core.digits.step import METHODS, Recipe
 from ssgan_core.digits.training import DigitsTraining, train
@@ -37,6 +38,7 @@ class TrainDigitsSettings(DigitsTraining):
 
 def train_digits(settings: TrainDigitsSettings) -> None:
     """Run the trainings, or go on with them, and write their folder, unless that is done."""
+    keep_freed_memory()
     digits = load_digits(settings.mnist)
     folder = output_path(settings.out)
     data = {"name": digits.name, "checksum": digits.checksum}

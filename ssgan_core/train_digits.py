@@ -5,28 +5,35 @@ python -m ssgan_core.train_digits --method vat --labels 20 --out my-run
 """
 
 import sys
+import time
 from collections.abc import Sequence
 from typing import Literal
 
 import torch
 from pydantic import Field
+from torch import Tensor
 
 from ssgan_core.command_line import parse, run_command, tell
 from ssgan_core.device import keep_freed_memory
-from ssgan_core.digits.images import draw_labeled, load_digits
+from ssgan_core.digits.images import Digits, draw_labeled, load_digits
 from ssgan_core.digits.step import METHODS, Recipe
-from ssgan_core.digits.training import DigitsTraining, train
+from ssgan_core.digits.training import DigitsTraining, spread_labels, train
+from ssgan_core.intervals import marks
 from ssgan_core.paths import output_path
 from ssgan_core.results import Run, write_json
 from ssgan_core.settings import Folder
 
+SPREADING = "label_spreading"
 HOW = ("method", "steps", "batch", "learning_rate", "epsilon")  # of the settings, in the recipe
 
 
 class TrainDigitsSettings(DigitsTraining):
     """Train one method on a few labeled digits, many label draws side by side."""
 
-    method: Literal[*METHODS] = Field("feature_matching", description="what is trained")
+    method: Literal[*METHODS, SPREADING] = Field(
+        "feature_matching",
+        description=f"what is trained; {SPREADING} has no network, and no steps",
+    )
     epsilon: float = Field(
         Recipe.epsilon,
         gt=0,
@@ -48,20 +55,43 @@ def train_digits(settings: TrainDigitsSettings) -> None:
         return
     seeds = range(settings.seed, settings.seed + settings.draws)
     rows = torch.stack([draw_labeled(digits.labels, settings.labels, s) for s in seeds])
+    if settings.method == SPREADING:
+        values, more = _spread(digits, rows), {}
+    else:
+        values, more = _train(digits, rows, settings, run)
+    run.finish({settings.method: values}, **more)
+    tell(f"{settings.method}: test accuracy {', '.join(f'{a:.2%}' for a in values['last'])}")
+
+
+def _train(
+    digits: Digits, rows: Tensor, settings: TrainDigitsSettings, run: Run
+) -> tuple[dict[str, list], dict[str, dict]]:
+    """Columns of the record of a training, and its weights beside them; its history is written."""
     recipe = Recipe(**{name: getattr(settings, name) for name in HOW})
     path = run.checkpoint(f"{recipe.method}.pt")
     done = train(digits, rows, recipe, settings.seed, path, evaluations=20, report=tell)
-    minutes = done.history.seconds.iloc[-1] / 60 / settings.draws
+    minutes = done.history.seconds.iloc[-1] / 60 / len(rows)
+    write_json(run.folder / "history.json", {recipe.method: done.history.to_dict("records")})
     values = {
         "last": done.accuracy,
         "last_raw": done.last_accuracy,
-        "steps": [recipe.steps] * settings.draws,
-        "minutes": [minutes] * settings.draws,
+        "steps": [recipe.steps] * len(rows),
+        "minutes": [minutes] * len(rows),
         "correct": done.image_by_image(digits.test_labels),
     }
-    write_json(folder / "history.json", {recipe.method: done.history.to_dict("records")})
-    run.finish({recipe.method: values}, weights=recipe.weights._asdict())
-    tell(f"{recipe.method}: test accuracy {', '.join(f'{a:.2%}' for a in done.accuracy)}")
+    return values, {"weights": recipe.weights._asdict()}
+
+
+def _spread(digits: Digits, rows: Tensor) -> dict[str, list]:
+    """Columns of the record of label spreading."""
+    began = time.perf_counter()
+    right = spread_labels(digits, rows) == digits.test_labels
+    return {
+        "last": right.double().mean(1).tolist(),
+        "steps": [0] * len(rows),
+        "minutes": [(time.perf_counter() - began) / 60 / len(rows)] * len(rows),
+        "correct": [marks(run) for run in right.tolist()],
+    }
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

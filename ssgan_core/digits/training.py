@@ -1,6 +1,5 @@
 """Parameters of trainings on digits; training over many label draws at once, resumable."""
 
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,6 @@ import numpy as np
 import pandas as pd
 import torch
 from pydantic import Field
-from sklearn.semi_supervised import LabelSpreading
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
@@ -20,6 +18,7 @@ from ssgan_core.device import Hardware, captured, own_random_numbers, set_rate
 from ssgan_core.digits.images import CLASSES, Digits
 from ssgan_core.digits.networks import digits_pair
 from ssgan_core.digits.step import EMA_EVERY, Batch, Density, Recipe, draw_batch, train_step
+from ssgan_core.graphs import neighbor_graph, spread
 from ssgan_core.intervals import marks
 from ssgan_core.settings import Settings
 
@@ -199,18 +198,17 @@ def predict(network: nn.Module, images: Tensor, runs: int, hardware: Hardware) -
 
 
 def spread_labels(digits: Digits, rows: Tensor) -> Tensor:
-    """Test classes (R, N) by label spreading over a graph of nearest neighbors, no network at all.
+    """Test classes (R, N) by label spreading over all training images, no network at all.
 
-    The graph joins the labeled images and, of the others, the first 10,000; test images take
-    the classes of their neighbors.  Source: Zhou et al. 2004, as scikit-learn has it.
+    A test image has the class of its nearest neighbors. Tried on the images and draws held out for
+    `step.METHODS`: 88 to 89 % with 10 labels for 4 to 7 neighbors and alpha 0.9 to 0.99, 83 with
+    scikit-learn's graph and alpha.
     """
+    images = digits.images.numpy()
+    graph, near = neighbor_graph(images), neighbor_graph(images, digits.test_images.numpy())
     predictions = []
     for labeled in rows:
-        nodes = torch.cat([labeled, torch.arange(min(10_000, len(digits.images)))]).unique()
-        classes = np.full(len(digits.images), -1)
+        classes = np.full(len(images), -1)
         classes[labeled] = digits.labels[labeled]
-        model = LabelSpreading(kernel="knn", n_neighbors=10, max_iter=100)
-        with warnings.catch_warnings(action="ignore"):  # it divides by 0 where no label arrives
-            model.fit(digits.images[nodes].numpy(), classes[nodes])
-            predictions.append(torch.from_numpy(model.predict(digits.test_images.numpy())))
+        predictions.append(torch.from_numpy((near @ spread(graph, classes)).argmax(1)))
     return torch.stack(predictions)

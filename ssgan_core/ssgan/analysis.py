@@ -2,7 +2,6 @@
 
 import contextlib
 import itertools
-import warnings
 from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
@@ -10,12 +9,12 @@ import pandas as pd
 import torch
 from sklearn.calibration import calibration_curve
 from sklearn.preprocessing import StandardScaler
-from sklearn.semi_supervised import LabelSpreading
 from torch import Tensor, nn
 from torch.optim.swa_utils import update_bn
 
 from ssgan_core import losses
 from ssgan_core.device import own_random_numbers
+from ssgan_core.graphs import neighbor_graph, spread
 from ssgan_core.photos.augment import augment
 from ssgan_core.photos.features import probe
 from ssgan_core.photos.files import UNKNOWN
@@ -55,22 +54,19 @@ def linear_probe(
 def spread_labels(learner: Learner, model: nn.Module, data: PhotoSet) -> float:
     """Test accuracy of the labels spread over a graph of nearest neighbors in feature space.
 
-    The graph joins each labeled, test and (of the first 10,000) unlabeled image with its ten
-    nearest (Zhou et al. 2004, as scikit-learn has it). Classes are then weighed so that each has
-    the share of the images that it has of the labels (class mass normalization; Zhu et al. 2003,
-    section 4). No class of an unlabeled image is looked at. NaN without test photos.
+    The graph joins each labeled, test and (of the first 10,000) unlabeled image with its nearest.
+    Classes are then weighed so that each has the share of the images that it has of the labels
+    (class mass normalization; Zhu et al. 2003, section 4). No class of an unlabeled image is looked
+    at. NaN without test photos.
     """
     if not len(data.rows("test")):
         return float("nan")
     parts = [data.rows("labeled"), data.rows("test"), data.rows("unlabeled")[:SPREAD_OVER]]
     rows, truth = np.concatenate(parts), data.labels("test")
-    features = all_outputs(learner, model, data, rows)[1].numpy()
+    features = StandardScaler().fit_transform(all_outputs(learner, model, data, rows)[1].numpy())
     classes = np.full(len(rows), UNKNOWN)
     classes[: len(parts[0])] = data.labels("labeled")
-    spread = LabelSpreading(kernel="knn", n_neighbors=10, max_iter=100)
-    with warnings.catch_warnings(action="ignore"):  # it divides by 0 where no label arrives
-        spread.fit(StandardScaler().fit_transform(features), classes)
-    mass = np.nan_to_num(spread.label_distributions_)
+    mass = spread(neighbor_graph(features), classes)
     labels = np.bincount(data.labels("labeled"), minlength=mass.shape[1])
     weighed = mass * labels / mass.sum(0).clip(min=1e-12)
     tested = slice(len(parts[0]), len(parts[0]) + len(truth))

@@ -96,6 +96,17 @@ def test_a_finished_folder_of_digits_is_left_as_it_is(runs, capsys):
     assert path.read_bytes() == before
 
 
+def test_label_spreading_is_recorded_like_a_training_of_no_steps(runs, tmp_path):
+    command = [*DIGITS, "--method", "label_spreading", "--out", str(tmp_path)]
+    assert train_digits(command) == 0
+    frame = read_recorded(tmp_path)
+    assert frame.method.tolist() == ["label_spreading"] * 2 and (frame.steps == 0).all()
+    for run in frame.itertuples():
+        assert run.correct.count("1") / 500 == pytest.approx(run.last)
+    beside = read_recorded(runs)
+    assert gain(frame, beside[beside.method == "supervised"]).unequal
+
+
 def test_a_remark_in_a_record_comes_along(runs, tmp_path):
     metrics = json.loads((runs / "2-supervised/metrics.json").read_text())
     metrics |= {"remark": "by hand"}

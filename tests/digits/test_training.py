@@ -366,10 +366,11 @@ def test_density_prefers_digits_to_noise_and_pushes_downhill(digits):
 
 
 def test_label_spreading(digits):
-    rows = torch.stack([draw_labeled(digits.labels, 50, seed) for seed in range(2)])
+    """Ten labels are enough for it; over scikit-learn's graph, 80 % of these are right."""
+    rows = torch.stack([draw_labeled(digits.labels, 10, seed) for seed in range(10)])
     predictions = spread_labels(digits, rows)
-    assert predictions.shape == (2, 500)
-    assert ((predictions == digits.test_labels).float().mean(1) > 0.8).all()
+    assert predictions.shape == (10, 500)
+    assert (predictions == digits.test_labels).double().mean() > 0.85
 
 
 def test_benchmark_and_profile(digits, monkeypatch):

@@ -38,7 +38,7 @@ def commands(
     for values in product(*each.values()):
         options = experiment["options"] | dict(zip(each, values, strict=True))
         for value in values:
-            options |= experiment.get("of", {}).get(value, {})
+            options |= experiment.get("of", {}).get(str(value), {})
         if "data" in experiment:
             options[experiment["data"]] = os.path.relpath(data, root)
         folder = root / "book/recorded" / name / run_name(values)

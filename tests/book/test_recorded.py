@@ -303,6 +303,22 @@ def test_every_experiment_is_a_command_that_is_accepted(name, tmp_path, monkeypa
     assert len({str(settings) for settings in seen}) == len(lines)
 
 
+def test_options_of_one_value_are_its_runs_alone_a_name_or_a_number(tmp_path):
+    define(
+        tmp_path,
+        '[tiny]\nabout = "a"\ncommand = "c"\n[tiny.options]\nsteps = 10\n'
+        '[tiny.each]\nlabels = [20, 200]\nrecipe = ["a", "b"]\n'
+        "[tiny.of.200]\nsteps = 30\n[tiny.of.b]\nsize = 32\n",
+    )
+    lines = {f.name: " ".join(line) for f, line in record.commands(tmp_path, "tiny", None).items()}
+    assert lines == {
+        "20-a": "c --steps 10 --labels 20 --recipe a --out book/recorded/tiny/20-a",
+        "20-b": "c --steps 10 --labels 20 --recipe b --size 32 --out book/recorded/tiny/20-b",
+        "200-a": "c --steps 30 --labels 200 --recipe a --out book/recorded/tiny/200-a",
+        "200-b": "c --steps 30 --labels 200 --recipe b --size 32 --out book/recorded/tiny/200-b",
+    }
+
+
 def test_an_experiment_is_recorded_once_and_a_failure_is_said(tmp_path, capfd):
     root = tmp_path
     define(

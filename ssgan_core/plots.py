@@ -151,6 +151,24 @@ def gain_dots(runs: pd.DataFrame, pairs: Mapping[str, tuple[str, str]]) -> Figur
     return figure
 
 
+def accuracy_by_labels(runs: pd.DataFrame) -> Figure:
+    """Mean test accuracy against the number of labels (columns method, labels, last), a line a
+    method; bars are one standard deviation over runs, none at a single run."""
+    figure, axes = plt.subplots(figsize=(7.2, 3.4))
+    for place, (name, own) in enumerate(runs.groupby("method", sort=False)):
+        found = own.groupby("labels")["last"].agg(["mean", "std"])
+        found.index = found.index * 1.03 ** (place - 1.5)  # so that no bar hides another
+        axes.errorbar(found.index, found["mean"], found["std"], marker="o", capsize=3,
+                      color=PALETTE[place], label=name)  # fmt: skip
+    numbers = sorted(set(runs["labels"]))
+    axes.set(xscale="log", xlabel="labels", ylabel="test accuracy")
+    axes.set_xticks(numbers, [f"{number:,}" for number in numbers])
+    axes.minorticks_off()
+    in_percent(axes.yaxis)
+    axes.legend(fontsize=9)
+    return figure
+
+
 def curves(
     axes: Axes,
     lines: pd.DataFrame | Mapping[str, pd.Series | pd.DataFrame],

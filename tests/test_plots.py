@@ -16,6 +16,7 @@ from ssgan_core import intervals, losses
 from ssgan_core.digits.training import DigitsSettings
 from ssgan_core.paths import project_root
 from ssgan_core.plots import (
+    accuracy_by_labels,
     accuracy_dots,
     animation,
     interval,
@@ -88,6 +89,18 @@ def test_an_animation_keeps_the_order_and_the_rare_colors_of_its_frames():
     assert picture.n_frames == 3
     picture.seek(1)
     assert np.abs(np.asarray(picture.convert("RGB"))[3, 3] - np.array([214, 47, 75])).max() < 30
+
+
+def test_accuracy_by_labels_is_a_line_of_means_with_bars_where_runs_are_many():
+    runs = [("alone", 100, 0.6), ("alone", 100, 0.7), ("alone", 2000, 0.8), ("all", 100, 0.75)]
+    (axes,) = accuracy_by_labels(pd.DataFrame(runs, columns=["method", "labels", "last"])).axes
+    alone, every = axes.containers
+    assert alone.lines[0].get_ydata() == pytest.approx([0.65, 0.8])
+    half = np.ptp(alone.lines[2][0].get_segments()[0][:, 1]) / 2
+    assert half == pytest.approx(np.std([0.6, 0.7], ddof=1))
+    assert not every.lines[2][0].get_segments()[0].size
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["100", "2,000"]
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["alone", "all"]
 
 
 def test_shown_source_says_which_file_it_is_from():

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from functools import partial
+from itertools import cycle
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -62,14 +63,15 @@ def plot_budget(runs: pd.DataFrame, published: pd.DataFrame | None = None) -> Fi
     ours = list(runs.groupby("method", sort=False))
     theirs = [] if published is None else list(published.groupby("method"))
     apart = iter(1.03 ** (np.arange(len(ours + theirs)) - len(ours + theirs) // 2))
-    for color, (name, group) in zip(plots.PALETTE[1:], ours, strict=False):
+    colors = cycle([*plots.PALETTE[1:], plots.PALETTE[0]])  # the gray of a baseline comes last
+    for color, (name, group) in zip(colors, ours, strict=False):
         draws = (1 - group.set_index("labels")["last"]).groupby(level=0)
         mean, low, high = 100 * np.array([plots.interval(errors) for _, errors in draws]).T
         ends = [mean - np.maximum(low, mean / 100), high - mean]  # zero has no place on a log axis
         places = np.array([labels for labels, _ in draws]) * next(apart)  # no bar hides another
         axes.errorbar(places, mean, yerr=np.nan_to_num(ends), color=color, marker="o", ms=5,
                       capsize=3, label=name)  # fmt: skip
-    for marker, (method, rows) in zip("Ds^v<>", theirs, strict=False):
+    for marker, (method, rows) in zip(cycle("Ds^v<>"), theirs, strict=False):
         axes.errorbar(
             rows.labels * next(apart), 100 * rows.error, yerr=100 * rows.spread, fmt=marker, ms=5,
             color=plots.INK, mfc="white", capsize=2, label=f"{method} (published)",

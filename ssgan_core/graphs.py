@@ -1,5 +1,7 @@
 """Labels spread over a graph of nearest neighbors, with no network at all."""
 
+from collections.abc import Callable
+
 import numpy as np
 from scipy.sparse import csr_matrix
 from sklearn.neighbors import NearestNeighbors
@@ -22,11 +24,16 @@ def neighbor_graph(points: np.ndarray, others: np.ndarray | None = None) -> csr_
     return graph.maximum(graph.T)
 
 
+def label_spreading(kernel: Callable) -> LabelSpreading:
+    """Label spreading (Zhou et al. 2004) over a kernel, with the authors' alpha of 0.99."""
+    return LabelSpreading(kernel, alpha=0.99, max_iter=20_000, tol=1e-4)
+
+
 def spread(graph: csr_matrix, classes: np.ndarray) -> np.ndarray:
     """Distributions over classes (N, K) at the nodes of a graph (N, N), from a few known classes.
 
     `classes` (N,) are -1 where unknown; a node that no label reaches has zeros. Source: Zhou et al.
-    2004, with the authors' alpha of 0.99.
+    2004.
     """
-    model = LabelSpreading(lambda x, y: graph, alpha=0.99, max_iter=20_000, tol=1e-4)
+    model = label_spreading(lambda x, y: graph)
     return model.fit(np.zeros((len(classes), 1)), classes).label_distributions_

@@ -16,6 +16,7 @@ from sklearn.svm import SVC
 from torch import Tensor
 
 from ssgan_core.errors import InputError
+from ssgan_core.graphs import label_spreading
 from ssgan_core.plane.points import PlaneData, draw_labeled
 
 
@@ -49,8 +50,8 @@ def gaussian_graph(width: float) -> Callable:
 
 
 def spreading(width: float) -> LabelSpreading:
-    """Label spreading (Zhou et al. 2004) over a Gaussian graph, with the authors' alpha of 0.99."""
-    return LabelSpreading(gaussian_graph(width), alpha=0.99, max_iter=20_000, tol=1e-4)
+    """Label spreading over a Gaussian graph of `width`."""
+    return label_spreading(gaussian_graph(width))
 
 
 def supervised_methods(seed: int = 0) -> dict[str, ClassifierMixin]:

@@ -69,7 +69,8 @@ class Gain:
 
     `half` and `half_90` are the half widths of the 95 % and 90 % intervals, NaN of one draw;
     `each` is the difference of every pair; `steps` the mean number of training steps of each side;
-    `alone` how many test photos one side read right and the other did not, where both tell.
+    `alone` how many test photos one side read right and the other did not, where both tell, and
+    `crossed` whether the intervals cover other test photos or other draws alone.
     """
 
     mean: float
@@ -78,15 +79,16 @@ class Gain:
     each: tuple[float, ...]
     steps: tuple[float, float]
     alone: tuple[int, int] | None = None
+    crossed: bool = False
 
     @property
     def verdict(self) -> str:
         """`adds` or `costs` where the 95 % interval excludes 0, `nothing that matters` where the
-        90 % interval lies within a point of 0 (the two one-sided tests of equivalence; Schuirmann
-        1987), else `open`."""
+        90 % interval is crossed and lies within a point of 0 (the two one-sided tests of
+        equivalence; Schuirmann 1987), else `open`: a thousand test photos alone may leave more."""
         if abs(self.mean) > self.half:
             return "adds" if self.mean > 0 else "costs"
-        within = abs(self.mean) + self.half_90 <= MATTERS
+        within = self.crossed and abs(self.mean) + self.half_90 <= MATTERS
         return "nothing that matters" if within else "open"
 
     def __str__(self) -> str:
@@ -122,6 +124,11 @@ class Gain:
         )
 
     @property
+    def by_steps(self) -> str:
+        """`6,000 : 3,000`, the steps of both sides."""
+        return " : ".join(f"{steps:,.0f}" for steps in self.steps)
+
+    @property
     def unequal(self) -> bool:
         """Whether both sides are known to have had other numbers of steps, by 1 % and more."""
         mine, other = self.steps
@@ -155,7 +162,7 @@ def gain(runs: pd.DataFrame, others: pd.DataFrame, column: str = "last") -> Gain
     if photos:
         error, freedom = crossed_error(100 * (photos[0] - photos[1]))
     halves = (stats.t.ppf(level, freedom) * error for level in (0.975, 0.95))
-    return Gain(points.mean(skipna=False), *halves, tuple(points), steps, alone)
+    return Gain(points.mean(skipna=False), *halves, tuple(points), steps, alone, bool(photos))
 
 
 def gap(values: Sequence[float], others: Sequence[float]) -> Gain:
@@ -258,7 +265,9 @@ def interval_table(
         if against:
             others = groups.get(tuple((here | {"method": against}).values()), runs[:0])
             first, column = next(iter(shown.items()))
-            told = "–" if here["method"] == against else str(gain(group, others, column))
+            found = gain(group, others, column)
+            told = "–" if here["method"] == against else str(found)
+            told += f", {found.by_steps} steps" if found.unequal and all(found.steps) else ""
             cells = {first: cells[first], f"against {against}": told} | cells
         rows.append(here | cells | {"runs": len(group)})
     return pd.DataFrame(rows).set_index(list(by))
@@ -271,8 +280,9 @@ def gains_table(
 ) -> pd.DataFrame:
     """What one method gains over another, a row a question: title → (method, other).
 
-    Where the steps of a question's two sides are not equal, a column tells them. `others` adds the
-    gains in other shares than the test accuracy, in points: heading → column of `runs`.
+    Where the steps of a question's two sides are not equal, a column tells them, and where an
+    interval does not cover other test images, another. `others` adds the gains in other shares than
+    the test accuracy, in points: heading → column of `runs`.
     """
     asked = gains(runs, pairs)
     rows = {
@@ -280,7 +290,10 @@ def gains_table(
             "compared": " − ".join(pairs[title]),
             "difference": str(found),
             "draws": len(found.each),
-            "steps": " : ".join(f"{steps:,.0f}" for steps in found.steps) if found.each else "–",
+            "steps": found.by_steps if found.each else "–",
+            "interval over": ("draws, images" if found.crossed else "draws")
+            if len(found.each) > 1
+            else "–",
             "verdict": found.verdict if len(found.each) > 1 else "–",
         }
         for title, found in asked.items()
@@ -289,5 +302,9 @@ def gains_table(
     for heading, column in (others or {}).items():
         found = gains(runs, pairs, column)
         table[heading] = [str(found[title]).removesuffix(" points") for title in table.index]
-    unequal = any(found.unequal for found in asked.values())
-    return table if unequal else table.drop(columns="steps", errors="ignore")
+    several = [found for found in asked.values() if len(found.each) > 1]
+    unsaid = {
+        "steps": not any(found.unequal for found in asked.values()),
+        "interval over": all(found.crossed for found in several),
+    }
+    return table.drop(columns=[name for name, no in unsaid.items() if no], errors="ignore")

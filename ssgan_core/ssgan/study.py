@@ -185,7 +185,8 @@ def recorded_runs(folder: Path, methods: Sequence[str] = ()) -> pd.DataFrame:
     order; none gives an empty frame."""
     runs = read_recorded(folder, settings_then)
     if runs.empty:
-        return pd.DataFrame(columns=["method", "seed", "labels", "last", "steps", "remark"])
+        columns = ["method", "seed", "labels", "last", "best", "validation", "steps", "remark"]
+        return pd.DataFrame(columns=columns)
     order = {name: place for place, name in enumerate(methods or [*ALL, *FEATURES])}
     runs = runs[runs.method.isin(order)] if methods else runs
     return runs.sort_values("method", key=lambda names: names.map(order), kind="stable")

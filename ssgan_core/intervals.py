@@ -91,6 +91,13 @@ class Gain:
         within = self.crossed and abs(self.mean) + self.half_90 <= MATTERS
         return "nothing that matters" if within else "open"
 
+    def reaches(self, points: float) -> str:
+        """What becomes of the claim that so many points are gained: it `holds` where the 95 %
+        interval excludes 0 and reaches them, `holds in part` where it only excludes 0."""
+        if self.verdict == "adds":
+            return "holds" if self.mean + self.half >= points else "holds in part"
+        return "open" if self.verdict == "open" else "does not hold"
+
     def __str__(self) -> str:
         """`+2.1 ± 1.4 points`; a dash where no two runs share a seed."""
         if not self.each:

@@ -90,6 +90,22 @@ def test_three_verdicts(differences, verdict):
     assert gain(runs(alone + differences), runs(alone)).verdict == verdict
 
 
+@pytest.mark.parametrize(
+    ("differences", "becomes"),
+    [
+        ([0.09, 0.10, 0.095], "holds"),
+        ([0.02, 0.03, 0.025], "holds in part"),
+        ([-0.02, -0.03, -0.025], "does not hold"),
+        ([0.12, -0.10, 0.2], "open"),
+        ([0.12], "open"),
+        ([], "open"),
+    ],
+)
+def test_a_claim_of_ten_points(differences, becomes):
+    alone = 0.7 * np.ones(len(differences))
+    assert gain(runs(alone + differences), runs(alone)).reaches(10) == becomes
+
+
 def test_nothing_that_matters_needs_the_test_photos_too():
     """Draws alone may agree by luck: which photos were read right is half of the noise."""
     alone = np.tile(np.arange(2000) < 1400, (4, 1))

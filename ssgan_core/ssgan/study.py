@@ -8,13 +8,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
 
 from ssgan_core.checkpoint import save_checkpoint
 from ssgan_core.device import EAGER
 from ssgan_core.errors import InputError
-from ssgan_core.intervals import interval_table, marks
+from ssgan_core.intervals import format_ci, interval_table, marks
 from ssgan_core.paths import resolve_path
 from ssgan_core.photos.labels import choose_labeled, draw_labeled, moved_in_words
 from ssgan_core.photos.labels_csv import read_labeled
@@ -22,6 +23,7 @@ from ssgan_core.photos.photoset import PhotoSet
 from ssgan_core.photos.splits import HELD
 from ssgan_core.results import Run, read_recorded
 from ssgan_core.side_by_side import how_many, run_side_by_side
+from ssgan_core.ssgan.analysis import calibration_error, honest_calibration_error
 from ssgan_core.ssgan.fit import Fit, fit
 from ssgan_core.ssgan.recipes import ALL, FEATURES, Recipe, find_recipe
 from ssgan_core.ssgan.settings import BaselineSettings, GANSettings, PhotoSettings
@@ -154,6 +156,22 @@ def fit_runs(fits: Mapping[str, Sequence[Fit]]) -> pd.DataFrame:
         for name, runs in fits.items()
         for done in runs
     )
+
+
+def calibration_table(fits: Mapping[str, Sequence[Fit]], truth: np.ndarray) -> pd.DataFrame:
+    """Accuracy, mean confidence and calibration error on test images of classes `truth`, and the
+    error that chance alone would give: a row a recipe, means with their 95 % intervals."""
+    columns = {
+        "accuracy": lambda p: (p.argmax(1) == truth).mean(),
+        "mean confidence": lambda p: p.max(1).mean(),
+        "calibration error": lambda p: calibration_error(p, truth),
+        "by chance alone": honest_calibration_error,
+    }
+    rows = {
+        name: {t: format_ci([of(run.probabilities) for run in runs]) for t, of in columns.items()}
+        for name, runs in fits.items()
+    }
+    return pd.DataFrame.from_dict(rows, orient="index")
 
 
 def summary(runs: pd.DataFrame) -> dict[str, dict[str, list]]:

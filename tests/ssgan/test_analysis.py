@@ -1,6 +1,7 @@
 """What a trained network goes by: statistics that are put back, calibration, occlusion maps."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -25,7 +26,7 @@ from ssgan_core.ssgan.evaluate import real_batches
 from ssgan_core.ssgan.figures import confident_mistakes
 from ssgan_core.ssgan.fit import fit
 from ssgan_core.ssgan.recipes import find_recipe
-from ssgan_core.ssgan.study import fit_runs, summary
+from ssgan_core.ssgan.study import calibration_table, fit_runs, summary
 
 
 @pytest.fixture(scope="module")
@@ -175,3 +176,21 @@ def test_labels_spread_to_the_images_that_lie_near(article, data, monkeypatch):
     assert right == spread_labels(article.learner, article.model, unknown) > 0.98
     table.loc[table.split == "labeled", "label"] = 1 - table.label[table.split == "labeled"]
     assert spread_labels(article.learner, article.model, replace(data, table=table)) < 0.02
+
+
+def test_a_table_of_calibration_has_a_row_a_recipe():
+    half, sure = (np.tile([row], (200, 1)) for row in ([0.25, 0.75], [0.0, 1.0]))
+    fits = {
+        "half": [SimpleNamespace(probabilities=half)] * 2,
+        "sure": [SimpleNamespace(probabilities=sure)],
+    }
+    table = calibration_table(fits, np.arange(200) % 2)
+    assert table.loc["half", ["accuracy", "mean confidence", "calibration error"]].tolist() == [
+        "50.0 ± 0.0 %",
+        "75.0 ± 0.0 %",
+        "25.0 ± 0.0 %",
+    ]
+    assert table.loc["sure", ["calibration error", "by chance alone"]].tolist() == [
+        "50.0 %",
+        "0.0 %",
+    ]

@@ -348,7 +348,7 @@ def test_an_experiment_is_recorded_once_and_a_failure_is_said(tmp_path, capfd):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["ablation", "--photos", "."], "ablation reads no folder of data, and was given --photos"),
+        (["variants", "--photos", "."], "variants reads no folder of data, and was given --photos"),
         (["mnist", "--photos", "."], "mnist reads --mnist, and was given --photos"),
     ],
 )
@@ -418,5 +418,5 @@ def test_runs_say_what_they_do_in_their_folders_and_read_no_exported_data(
     assert {log.read_text() for log in logs} == {f"{max(1, cores() // 3)} None\n"}
     said = capfd.readouterr()
     assert "None" not in said.out + said.err
-    assert record.main(["ablation", "--jobs", "0"]) == 1
+    assert record.main(["variants", "--jobs", "0"]) == 1
     assert "--jobs is 0" in capfd.readouterr().err

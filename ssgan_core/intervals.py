@@ -272,9 +272,11 @@ def interval_table(
         if against:
             others = groups.get(tuple((here | {"method": against}).values()), runs[:0])
             first, column = next(iter(shown.items()))
-            found = gain(group, others, column)
-            told = "–" if here["method"] == against else str(found)
-            told += f", {found.by_steps} steps" if found.unequal and all(found.steps) else ""
+            told = "–"
+            if here["method"] != against:
+                found = gain(group, others, column)
+                told = str(found)
+                told += f", {found.by_steps} steps" if found.unequal and all(found.steps) else ""
             cells = {first: cells[first], f"against {against}": told} | cells
         rows.append(here | cells | {"runs": len(group)})
     return pd.DataFrame(rows).set_index(list(by))

@@ -68,9 +68,9 @@ class Gain:
     """What runs gain over others of the same seeds, in points.
 
     `half` and `half_90` are the half widths of the 95 % and 90 % intervals, NaN of one draw;
-    `each` is the difference of every pair; `steps` the mean number of training steps of each side;
-    `alone` how many test photos one side read right and the other did not, where both tell, and
-    `crossed` whether the intervals cover other test photos or other draws alone.
+    `each` is the difference of every pair; `steps` and `minutes` are the mean training steps and
+    time of each side; `alone` is how many test photos one side read right and the other did not,
+    where both tell, and `crossed` whether the intervals cover other test photos or draws alone.
     """
 
     mean: float
@@ -80,6 +80,7 @@ class Gain:
     steps: tuple[float, float]
     alone: tuple[int, int] | None = None
     crossed: bool = False
+    minutes: tuple[float, float] = (np.nan, np.nan)
 
     @property
     def verdict(self) -> str:
@@ -93,9 +94,9 @@ class Gain:
 
     def reaches(self, points: float) -> str:
         """What becomes of the claim that so many points are gained: it `holds` where the 95 %
-        interval excludes 0 and reaches them, `holds in part` where it only excludes 0."""
+        interval excludes 0 and the mean reaches them, `holds in part` where it is less."""
         if self.verdict == "adds":
-            return "holds" if self.mean + self.half >= points else "holds in part"
+            return "holds" if self.mean >= points else "holds in part"
         return "open" if self.verdict == "open" else "does not hold"
 
     def __str__(self) -> str:
@@ -136,6 +137,12 @@ class Gain:
         return " : ".join(f"{steps:,.0f}" for steps in self.steps)
 
     @property
+    def by_minutes(self) -> str:
+        """`8 : 2`, the minutes of training of both sides, or a dash."""
+        known = not np.isnan(self.minutes).any()
+        return " : ".join(f"{minutes:,.0f}" for minutes in self.minutes) if known else "–"
+
+    @property
     def unequal(self) -> bool:
         """Whether both sides are known to have had other numbers of steps, by 1 % and more."""
         mine, other = self.steps
@@ -153,23 +160,28 @@ def gain(runs: pd.DataFrame, others: pd.DataFrame, column: str = "last") -> Gain
     """
     shared = [name for name in runs if name in others]
     by = [name for name in ("labeled_set", "seed") if name in shared]
-    names = [name for name in (column, "steps", *OF_PHOTOS) if name in shared]
+    names = [name for name in (column, "steps", "minutes", *OF_PHOTOS) if name in shared]
     pair = [rows.set_index(by)[names] for rows in (runs, others)]
     both = pd.concat(pair, axis=1, join="inner", keys=("mine", "other"))
     points = 100 * (both["mine"][column] - both["other"][column]).astype(float)
     sides = (both["mine"], both["other"])
-    steps = tuple(side["steps"].mean() if "steps" in names else np.nan for side in sides)
+    steps, minutes = (
+        tuple(side[cost].mean() if cost in names else np.nan for side in sides)
+        for cost in ("steps", "minutes")
+    )
+    sides = [side.drop(columns="minutes", errors="ignore") for side in sides]
     photos, alone = _marks_of(sides) if column == "last" else None, None
     if photos:
         points = pd.Series(100 * (photos[0].mean(1) - photos[1].mean(1)))
         alone = tuple(int((one > two).sum()) for one, two in (photos, photos[::-1]))
     if len(both) < 2:
-        return Gain(points.mean(), np.nan, np.nan, tuple(points), steps, alone)
+        return Gain(points.mean(), np.nan, np.nan, tuple(points), steps, alone, minutes=minutes)
     error, freedom = points.sem(skipna=False), len(both) - 1
     if photos:
         error, freedom = crossed_error(100 * (photos[0] - photos[1]))
     halves = (stats.t.ppf(level, freedom) * error for level in (0.975, 0.95))
-    return Gain(points.mean(skipna=False), *halves, tuple(points), steps, alone, bool(photos))
+    mean, each = points.mean(skipna=False), tuple(points)
+    return Gain(mean, *halves, each, steps, alone, bool(photos), minutes)
 
 
 def gap(values: Sequence[float], others: Sequence[float]) -> Gain:
@@ -289,9 +301,9 @@ def gains_table(
 ) -> pd.DataFrame:
     """What one method gains over another, a row a question: title → (method, other).
 
-    Where the steps of a question's two sides are not equal, a column tells them, and where an
-    interval does not cover other test images, another. `others` adds the gains in other shares than
-    the test accuracy, in points: heading → column of `runs`.
+    Where the steps of a question's two sides are not equal, a column tells them and another the
+    minutes, and where an interval does not cover other test images, a third. `others` adds the
+    gains in other shares than the test accuracy, in points: heading → column of `runs`.
     """
     asked = gains(runs, pairs)
     rows = {
@@ -300,6 +312,7 @@ def gains_table(
             "difference": str(found),
             "draws": len(found.each),
             "steps": found.by_steps if found.each else "–",
+            "minutes": found.by_minutes,
             "interval over": ("draws, images" if found.crossed else "draws")
             if len(found.each) > 1
             else "–",
@@ -312,8 +325,10 @@ def gains_table(
         found = gains(runs, pairs, column)
         table[heading] = [str(found[title]).removesuffix(" points") for title in table.index]
     several = [found for found in asked.values() if len(found.each) > 1]
+    equal = not any(found.unequal for found in asked.values())
     unsaid = {
-        "steps": not any(found.unequal for found in asked.values()),
+        "steps": equal,
+        "minutes": equal or (table["minutes"] == "–").all(),
         "interval over": all(found.crossed for found in several),
     }
     return table.drop(columns=[name for name, no in unsaid.items() if no], errors="ignore")

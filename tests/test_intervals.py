@@ -93,7 +93,8 @@ def test_three_verdicts(differences, verdict):
 @pytest.mark.parametrize(
     ("differences", "becomes"),
     [
-        ([0.09, 0.10, 0.095], "holds"),
+        ([0.10, 0.11, 0.105], "holds"),
+        ([0.06, 0.07, 0.10], "holds in part"),  # only its wide interval reaches ten
         ([0.02, 0.03, 0.025], "holds in part"),
         ([-0.02, -0.03, -0.025], "does not hold"),
         ([0.12, -0.10, 0.2], "open"),
@@ -220,8 +221,13 @@ def test_gains_are_a_table_a_question_a_row():
     assert "interval over" not in gains_table(by_photo, {"a part": ("a", "b")})
     mixed = gains_table(pd.concat([by_photo, b.assign(method="c")]), {0: ("a", "b"), 1: ("a", "c")})
     assert mixed["interval over"].tolist() == ["draws, images", "draws"]
-    longer = gains_table(pd.concat([a.assign(steps=2000), b.assign(steps=1000)]), {"a": ("a", "b")})
-    assert longer.loc["a", "steps"] == "2,000 : 1,000"
+    longer = pd.concat([a.assign(steps=2000), b.assign(steps=1000)])
+    told = gains_table(longer, {"a": ("a", "b")})
+    assert told.loc["a", "steps"] == "2,000 : 1,000" and "minutes" not in told
+    timed = gains_table(longer.assign(minutes=longer.steps / 250), {"a": ("a", "b")})
+    assert timed.loc["a", "minutes"] == "8 : 4"
+    unknown = by_photo.assign(minutes=np.nan)  # takes no photo from the interval
+    assert "interval over" not in gains_table(unknown, {"a part": ("a", "b")})
     probed = pd.concat([a.assign(probe=a["last"] - 0.1), b.assign(probe=b["last"])])
     wider = gains_table(probed, {"a part": ("a", "b"), "nothing": ("a", "c")}, {"probe": "probe"})
     assert wider["probe"].tolist() == ["+0.0 ± 0.0", "–"]

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from ssgan_core.errors import InputError
-from ssgan_core.intervals import format_ci, gap, marks, spread_ratio
+from ssgan_core.intervals import format_ci, gap, marks, mean_ci, spread_ratio
 from ssgan_core.photos.features import probe
 from ssgan_core.photos.files import UNKNOWN, PhotoCollection
 
@@ -42,7 +42,7 @@ def probe_sets(
 
 def against_random(runs: pd.DataFrame) -> pd.DataFrame:
     """What each method's sets give, how mean and spread differ from those of random sets, and how
-    many random labels give as much.
+    many random labels give as much, at the mean and (in brackets) at both ends of its interval.
 
     `runs` has a row a set: `labels`, how many, `method` and `last`, the test accuracy. A row a
     number of labels and method, in the order of the runs; differences need two sets of each.
@@ -53,9 +53,10 @@ def against_random(runs: pd.DataFrame) -> pd.DataFrame:
         spread = f"{100 * own['last'].std():.1f}" if len(own) > 1 else "–"
         row |= {"standard deviation": spread, "sets": len(own)}
         others = runs["last"][(runs["labels"] == labels) & (runs["method"] == "random")]
-        if len(others) and (most := runs["labels"].max()) > runs["labels"].min():
-            worth = worth_in_labels(runs, own["last"].mean())
-            row["worth random labels"] = f"> {most}" if np.isinf(worth) else f"{worth:.0f}"
+        if len(others) and runs["labels"].nunique() > 1:
+            mean, half = mean_ci(own["last"])
+            worth, low, high = (_in_labels(runs, at) for at in (mean, mean - half, mean + half))
+            row["worth random labels"] = f"{worth} ({low} to {high})" if len(own) > 1 else worth
         if method != "random" and len(others) > 1:
             row["mean against random"] = str(gap(own["last"], others))
             if len(own) > 1 and others.std() > 0:
@@ -66,11 +67,19 @@ def against_random(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def worth_in_labels(runs: pd.DataFrame, accuracy: float) -> float:
-    """How many random labels give this accuracy on average; infinite beyond what was tried.
+    """How many random labels give this accuracy on average; infinite or 0 beyond what was tried.
 
     Between two numbers of labels the mean accuracy is taken to grow with their logarithm.
     """
     means = runs[runs["method"] == "random"].groupby("labels")["last"].mean().cummax()
-    if accuracy > means.iloc[-1]:
-        return np.inf
+    if not means.iloc[0] <= accuracy <= means.iloc[-1]:
+        return np.inf if accuracy > means.iloc[-1] else 0.0
     return float(np.exp(np.interp(accuracy, means, np.log(means.index))))
+
+
+def _in_labels(runs: pd.DataFrame, accuracy: float) -> str:
+    """`worth_in_labels` as a table has it."""
+    worth = worth_in_labels(runs, accuracy)
+    if np.isinf(worth):
+        return f"> {runs['labels'].max()}"
+    return f"{worth:.0f}" if worth else f"< {runs['labels'].min()}"

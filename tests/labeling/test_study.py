@@ -40,6 +40,7 @@ def test_an_accuracy_is_worth_the_random_labels_that_give_it():
     assert worth_in_labels(runs, 0.7) == pytest.approx(100)
     assert worth_in_labels(runs, 0.725) == pytest.approx(100 * np.sqrt(2))
     assert worth_in_labels(runs, 0.76) == np.inf
+    assert worth_in_labels(runs, 0.59) == 0
 
 
 def test_sets_of_several_sizes_are_told_in_random_labels():
@@ -47,9 +48,12 @@ def test_sets_of_several_sizes_are_told_in_random_labels():
         frame(**sets).assign(labels=labels)
         for labels, sets in {
             100: {"random": [0.7, 0.7], "typical": [0.75, 0.75]},
-            200: {"random": [0.75, 0.75], "typical": [0.8, 0.8]},
+            200: {"random": [0.75, 0.75], "typical": [0.8, 0.8], "herding": [0.75]},
+            50: {"random": [0.65, 0.65], "typical": [0.69, 0.68]},
         }.items()
     )
     worth = against_random(runs)["worth random labels"]
-    assert worth.tolist() == ["100", "200", "200", "> 200"]
+    assert worth.loc[100].tolist() == ["100 (100 to 100)", "200 (200 to 200)"]
+    assert worth.loc[200].tolist() == ["200 (200 to 200)", "> 200 (> 200 to > 200)", "200"]
+    assert worth.loc[50, "typical"] == "81 (< 50 to 196)"  # 0.685 ± 0.0635: 97 % of a doubling
     assert "worth random labels" not in against_random(runs[runs.labels == 100])

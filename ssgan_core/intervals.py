@@ -169,7 +169,6 @@ def gain(runs: pd.DataFrame, others: pd.DataFrame, column: str = "last") -> Gain
         tuple(side[cost].mean() if cost in names else np.nan for side in sides)
         for cost in ("steps", "minutes")
     )
-    sides = [side.drop(columns="minutes", errors="ignore") for side in sides]
     photos, alone = _marks_of(sides) if column == "last" else None, None
     if photos:
         points = pd.Series(100 * (photos[0].mean(1) - photos[1].mean(1)))
@@ -222,6 +221,7 @@ def _marks_of(sides: Sequence[pd.DataFrame]) -> list[np.ndarray] | None:
 
     InputError where they do not add up to the accuracy.
     """
+    sides = [side.filter(["last", *OF_PHOTOS]) for side in sides]
     if any("correct" not in side or side.empty or side.isna().any(axis=None) for side in sides):
         return None
     runs = pd.concat(sides).reindex(columns=["last", *OF_PHOTOS], fill_value="")

@@ -183,20 +183,27 @@ def gain(runs: pd.DataFrame, others: pd.DataFrame, column: str = "last") -> Gain
     return Gain(mean, *halves, each, steps, alone, bool(photos), minutes)
 
 
-def gap(values: Sequence[float], others: Sequence[float]) -> Gain:
-    """What values, shares of 1, have over others on average where there is nothing to pair.
+def gap(runs: pd.DataFrame, others: pd.DataFrame) -> Gain:
+    """What runs have over others in test accuracy on average, where there is nothing to pair.
 
-    Intervals by Welch (1947), which lets the two spread differently; `each` holds the values less
-    the mean of the others.
+    The interval is crossed where both tell photo by photo what they read right, as in `gain`; else
+    it is that of Welch (1947). Both let the two sides spread differently. `each` holds the runs
+    less the mean of the others.
     """
-    each = 100 * (np.asarray(values, dtype=float) - np.mean(others))
-    if min(len(values), len(others)) < 2:
-        return Gain(each.mean(), np.nan, np.nan, tuple(each), (np.nan, np.nan))
-    with warnings.catch_warnings():  # equal values are no fault; scipy doubts their spread of 0
-        warnings.simplefilter("ignore", RuntimeWarning)
-        found = stats.ttest_ind(values, others, equal_var=False)
-    halves = (50 * np.diff(found.confidence_interval(level)).item() for level in (0.95, 0.9))
-    return Gain(each.mean(), *halves, tuple(each), (np.nan, np.nan))
+    photos, unknown = _marks_of((runs, others)), (np.nan, np.nan)
+    mine, other = [p.mean(1) for p in photos] if photos else (runs["last"], others["last"])
+    each = 100 * (np.asarray(mine, dtype=float) - np.mean(other))
+    if min(len(mine), len(other)) < 2:
+        return Gain(each.mean(), *unknown, tuple(each), unknown)
+    if photos:
+        error, freedom = crossed_error(*(100 * p for p in photos))
+        halves = [stats.t.ppf(level, freedom) * error for level in (0.975, 0.95)]
+    else:
+        with warnings.catch_warnings():  # equal values are no fault; scipy doubts a spread of 0
+            warnings.simplefilter("ignore", RuntimeWarning)
+            found = stats.ttest_ind(mine, other, equal_var=False)
+        halves = [50 * np.diff(found.confidence_interval(level)).item() for level in (0.95, 0.9)]
+    return Gain(each.mean(), *halves, tuple(each), unknown, crossed=bool(photos))
 
 
 def gains(
@@ -242,24 +249,29 @@ def _marks_of(sides: Sequence[pd.DataFrame]) -> list[np.ndarray] | None:
             )
         known = dict(zip(name, marked, strict=True))
         read[row] = [int(known[one]) for one in common]
-    return list(np.split(read, 2)) if common else None
+    return np.split(read, [len(sides[0])]) if common else None
 
 
-def crossed_error(values: np.ndarray) -> tuple[float, float]:
-    """Standard error of the mean of values (draws, photos), both of them samples of many; and its
-    degrees of freedom.
+def crossed_error(values: np.ndarray, others: np.ndarray | None = None) -> tuple[float, float]:
+    """Standard error of the mean of values (draws, photos), both of them samples of many, or of how
+    far it is from that of other draws on the same photos; and its degrees of freedom.
 
     With v_d, v_p and v_r the variances of a draw's mean, of a photo's mean and of what neither
-    explains, the error is √(v_d/D + v_p/P − v_r/(DP)): each of the first two has v_r in it. Degrees
-    of freedom as Satterthwaite (1946) has them.
+    explains, the error is √(v_d/D + v_p/P − v_r/(DP)): each of the first two has v_r in it. Of two
+    sides v_p is that of the photos' differences, and the other parts add up. Degrees of freedom as
+    Satterthwaite (1946) has them.
     """
-    draws, photos = values.shape
-    by_draw, by_photo = values.mean(1), values.mean(0)
-    rest = values - by_draw[:, None] - by_photo + values.mean()
-    parts = np.array([by_draw.var(ddof=1) / draws, by_photo.var(ddof=1) / photos])
-    noise = (rest**2).sum() / ((draws - 1) * (photos - 1)) / (draws * photos)
-    variance = max(parts.sum() - noise, parts.max())
-    freedom = variance**2 / max((parts**2 / (draws - 1, photos - 1)).sum(), 1e-300)
+    photos = values.shape[1]
+    by_photo = values.mean(0) - (0 if others is None else others.mean(0))
+    parts, freedoms, noise = [by_photo.var(ddof=1) / photos], [photos - 1], 0.0
+    for side in (values,) if others is None else (values, others):
+        draws, by_draw = len(side), side.mean(1)
+        rest = side - by_draw[:, None] - side.mean(0) + side.mean()
+        parts.append(by_draw.var(ddof=1) / draws)
+        freedoms.append(draws - 1)
+        noise += (rest**2).sum() / ((draws - 1) * (photos - 1)) / (draws * photos)
+    variance = max(sum(parts) - noise, parts[0], sum(parts[1:]))
+    freedom = variance**2 / max(sum(np.square(parts) / freedoms), 1e-300)
     return float(np.sqrt(variance)), float(max(freedom, 1.0))
 
 

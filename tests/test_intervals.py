@@ -192,9 +192,30 @@ def test_the_crossed_error_is_that_of_other_draws_and_other_photos():
     assert 0.93 < np.mean(covered) < 0.98
 
 
-def gain_half(values):
+def test_the_crossed_error_of_two_means_is_that_of_other_draws_and_other_photos():
+    """Simulated: 4 draws against 9 others on 50 photos, some of which are easier for one side."""
+    rng = np.random.default_rng(0)
 
-    error, freedom = crossed_error(values)
+    def sample():
+        photos = 0.3 * rng.normal(size=50)
+        return tuple(
+            spread * rng.normal(size=(draws, 1))
+            + photos
+            + own * rng.normal(size=50)
+            + 0.5 * rng.normal(size=(draws, 50))
+            for draws, spread, own in ((4, 0.2, 0.3), (9, 0.1, 0.1))
+        )
+
+    pairs = [sample() for _ in range(2000)]
+    truth = np.std([mine.mean() - other.mean() for mine, other in pairs])
+    told = np.sqrt(np.mean([crossed_error(*pair)[0] ** 2 for pair in pairs]))
+    assert told == pytest.approx(truth, rel=0.05)
+    covered = [abs(mine.mean() - other.mean()) <= gain_half(mine, other) for mine, other in pairs]
+    assert 0.93 < np.mean(covered) < 0.98
+
+
+def gain_half(*sides):
+    error, freedom = crossed_error(*sides)
     return stats.t.ppf(0.975, freedom) * error
 
 
@@ -256,16 +277,28 @@ def test_runs_that_tested_other_photos_are_compared_on_those_in_common():
 
 def test_a_gap_between_runs_that_are_no_pairs_is_welchs():
     """By hand: means 0.75 and 0.6, variances 0.005 and 0.01 of 2 and 3 runs."""
-    found = gap([0.7, 0.8], [0.5, 0.6, 0.7])
+    found = gap(runs([0.7, 0.8]), runs([0.5, 0.6, 0.7]))
     errors = 0.005 / 2, 0.01 / 3
     freedom = sum(errors) ** 2 / (errors[0] ** 2 / 1 + errors[1] ** 2 / 2)
     assert found.mean == pytest.approx(15)
     assert found.half == pytest.approx(100 * stats.t.ppf(0.975, freedom) * sum(errors) ** 0.5)
     assert found.half_90 == pytest.approx(100 * stats.t.ppf(0.95, freedom) * sum(errors) ** 0.5)
     assert found.verdict == "open" and found.each == pytest.approx((10, 20))
-    assert str(gap([0.7], [0.5, 0.6])) == "+15.0 points"
+    assert str(gap(runs([0.7]), runs([0.5, 0.6]))) == "+15.0 points" and not found.crossed
+
+
+def test_a_gap_covers_other_photos_where_both_sides_tell_them():
+    rng = np.random.default_rng(0)
+    easy = rng.random(200) < 0.7  # photos that nearly every run reads right, and others none
+    alone = easy ^ (rng.random((6, 200)) < 0.02)
+    better = (easy | (np.arange(200) < 40)) ^ (rng.random((5, 200)) < 0.02)
+    found = gap(photo_by_photo(better), photo_by_photo(alone))
+    assert found.crossed and found.half == pytest.approx(100 * gain_half(better, alone))
+    narrow = gap(runs(better.mean(1)), runs(alone.mean(1)))
+    assert found.mean == pytest.approx(narrow.mean) and found.half > narrow.half
+    assert len(found.each) == 5 and np.mean(found.each) == pytest.approx(found.mean)
 
 
 @pytest.mark.filterwarnings("error")
 def test_runs_that_end_alike_have_no_spread_and_that_is_no_fault():
-    assert str(gap([0.55, 0.55], [0.6, 0.6])) == "-5.0 ± 0.0 points"
+    assert str(gap(runs([0.55, 0.55]), runs([0.6, 0.6]))) == "-5.0 ± 0.0 points"

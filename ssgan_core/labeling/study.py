@@ -52,15 +52,15 @@ def against_random(runs: pd.DataFrame) -> pd.DataFrame:
         row = {"labels": labels, "method": method, "test accuracy": format_ci(own["last"])}
         spread = f"{100 * own['last'].std():.1f}" if len(own) > 1 else "–"
         row |= {"standard deviation": spread, "sets": len(own)}
-        others = runs["last"][(runs["labels"] == labels) & (runs["method"] == "random")]
+        others = runs[(runs["labels"] == labels) & (runs["method"] == "random")]
         if len(others) and runs["labels"].nunique() > 1:
             mean, half = mean_ci(own["last"])
             worth, low, high = (_in_labels(runs, at) for at in (mean, mean - half, mean + half))
             row["worth random labels"] = f"{worth} ({low} to {high})" if len(own) > 1 else worth
         if method != "random" and len(others) > 1:
-            row["mean against random"] = str(gap(own["last"], others))
-            if len(own) > 1 and others.std() > 0:
-                told = "{:.2f} ({:.2f}–{:.2f})".format(*spread_ratio(own["last"], others))
+            row["mean against random"] = str(gap(own, others))
+            if len(own) > 1 and others["last"].std() > 0:
+                told = "{:.2f} ({:.2f}–{:.2f})".format(*spread_ratio(own["last"], others["last"]))
                 row["spread against random"] = told
         rows.append(row)
     return pd.DataFrame(rows).fillna("–").set_index(["labels", "method"])

@@ -20,7 +20,8 @@ def frame(**methods):
 def test_mean_and_spread_stand_against_those_of_random_sets():
     table = against_random(frame(random=RANDOM, typical=TYPICAL, herding=[0.75]))
     told = table.loc[(100, "typical")]
-    assert told["mean against random"] == str(gap(TYPICAL, RANDOM)) and told["sets"] == 3
+    expected = gap(frame(typical=TYPICAL), frame(random=RANDOM))
+    assert told["mean against random"] == str(expected) and told["sets"] == 3
     assert told["spread against random"].startswith(f"{spread_ratio(TYPICAL, RANDOM)[0]:.2f} (")
     assert told["standard deviation"] == "2.0"
     compared = ["mean against random", "spread against random"]

@@ -118,7 +118,7 @@ def differences(runs: pd.DataFrame, groups: pd.DataFrame) -> pd.DataFrame:
             "draws": len(found.each),
             "verdict": found.verdict if len(found.each) > 1 else "–",
             "only one right": "{} : {}".format(*found.alone) + p if found.alone else "–",
-            "steps": "{:,.0f} : {:,.0f}".format(*found.steps) if found.unequal else "",
+            "steps": found.by_steps if found.unequal else "",
             "settings that differ": ", ".join(
                 key for key in dict.fromkeys([*mine, *other]) if mine.get(key) != other.get(key)
             ),

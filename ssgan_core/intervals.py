@@ -144,9 +144,9 @@ class Gain:
 
     @property
     def unequal(self) -> bool:
-        """Whether both sides are known to have had other numbers of steps, by 1 % and more."""
+        """Whether both sides took steps, of which the one more than the other by 1 % and more."""
         mine, other = self.steps
-        return abs(mine - other) > 0.01 * other
+        return bool(mine and other and abs(mine - other) > 0.01 * other)
 
 
 def gain(runs: pd.DataFrame, others: pd.DataFrame, column: str = "last") -> Gain:
@@ -300,7 +300,7 @@ def interval_table(
             if here["method"] != against:
                 found = gain(group, others, column)
                 told = str(found)
-                told += f", {found.by_steps} steps" if found.unequal and all(found.steps) else ""
+                told += f", {found.by_steps} steps" if found.unequal else ""
             cells = {first: cells[first], f"against {against}": told} | cells
         rows.append(here | cells | {"runs": len(group)})
     return pd.DataFrame(rows).set_index(list(by))

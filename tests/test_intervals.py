@@ -123,6 +123,8 @@ def test_unequal_steps_are_said():
     assert "12,000 against 6,000" in gain(mine, others).sentence
     assert "steps" not in gain(mine, mine).sentence
     assert "steps" not in gain(runs([0.8, 0.9]), others).sentence
+    graph = runs([0.8, 0.9]).assign(steps=0)  # takes none: there is nothing to be equal
+    assert not gain(mine, graph).unequal and not gain(graph, mine).unequal
 
 
 def test_a_gain_in_unequal_steps_says_so_in_a_table_of_methods():

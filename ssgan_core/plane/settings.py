@@ -8,14 +8,15 @@ from pydantic import Field
 from ssgan_core.errors import InputError
 from ssgan_core.settings import Settings
 
-Generator = Literal["none", "vanilla", "matching", "complement", "oracle"]
+Generator = Literal["none", "vanilla", "matching", "complement", "oracle", "perfect"]
 
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
     """What is trained, and when each term enters; shares of training are in 0..1.
 
-    generator : who makes the generated points ("none": a supervised classifier).
+    generator : who makes the generated points ("none": a supervised classifier; "oracle" and
+    "perfect": no network, they return points off the data, and the data).
     logits : K; with one logit the classifier is an ordinary discriminator.
     tied_logits : start the classifier with equal logits, so that none is preferred anywhere.
     labeled_start : share of training before the labeled loss enters; labeled_weight: its weight.
@@ -60,13 +61,14 @@ class Recipe:
                 raise InputError(f"parameter {field.name!r} is {value}; accepted: 0 to 1")
 
 
-# The experiment: four generators under one classifier, and the classifier without unlabeled data.
+# The experiment: five generators under one classifier, and the classifier without unlabeled data.
 METHODS = {
     "supervised": Recipe("none", tied_logits=False, labeled_start=0, labeled_weight=1.0),
     "vanilla": Recipe("vanilla"),
     "feature matching": Recipe("matching"),
     "complement": Recipe("complement"),
     "oracle": Recipe("oracle"),
+    "perfect": Recipe("perfect"),
 }
 
 

@@ -16,6 +16,7 @@ from ssgan_core.plane.points import PlaneData
 from ssgan_core.plane.settings import Recipe
 
 LEARNED = ("vanilla", "matching", "complement")
+POOLED = ("oracle", "perfect")  # draw from points outside the data, and from the data
 NOISE = 4  # dimensions of z
 CHUNK = 50  # steps whose random numbers are drawn together
 CENTERS = 300  # unlabeled points that carry a kernel of the density
@@ -47,11 +48,11 @@ class Density:
 
 
 def random_numbers(
-    seeds: Sequence[int], batch: int, points: int, outside: int
+    seeds: Sequence[int], batch: int, points: int, pool: int
 ) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor]]:
     """Random numbers of step after step; run r sees the same ones alone and in any stack.
 
-    Unlabeled rows (R, B), oracle rows (R, B), noise (2, R, B, z) and jitter (R, B, 2).
+    Unlabeled rows (R, B), rows of the pool (R, B), noise (2, R, B, z) and jitter (R, B, 2).
     """
     generators = [torch.Generator().manual_seed(seed + 7919) for seed in seeds]
     size = (CHUNK, batch)
@@ -59,7 +60,7 @@ def random_numbers(
         drawn = [
             (
                 torch.randint(points, size, generator=g),
-                torch.randint(outside, size, generator=g),
+                torch.randint(pool, size, generator=g),
                 torch.randn(CHUNK, 2, batch, NOISE, generator=g),
                 torch.randn(*size, 2, generator=g),
             )
@@ -111,12 +112,16 @@ def generator_loss(
 
 @dataclasses.dataclass
 class Trained:
-    """R trained runs: their accuracy (R,) on the test cloud, and what `watch` returned."""
+    """R trained runs: their accuracy (R,) on the test cloud, and what `watch` returned.
+
+    `pool` are the points that stand for generated ones where no network makes any.
+    """
 
     recipe: Recipe
     classifier: StackedMLP
     generator: StackedMLP | None
     density: Density
+    pool: Tensor
     accuracy: Tensor
     snapshots: list
 
@@ -125,9 +130,8 @@ class Trained:
         """(R, count, 2) generated points; an empty set without a generator."""
         runs = len(self.accuracy)
         random = torch.Generator().manual_seed(seed)
-        if self.recipe.generator == "oracle":
-            rows = torch.randint(len(self.density.outside), (runs, count), generator=random)
-            return self.density.outside[rows]
+        if self.recipe.generator in POOLED:
+            return self.pool[torch.randint(len(self.pool), (runs, count), generator=random)]
         if self.generator is None:
             return torch.zeros(runs, 0, 2)
         return self.generator(torch.randn(runs, count, NOISE, generator=random))[0]
@@ -168,7 +172,8 @@ def train(
     if recipe.generator in LEARNED:
         generator = StackedMLP((NOISE, width, width, 2), [seed + 10_000 for seed in seeds])
         generator_adam = adam(generator.parameters(), recipe.generator_rate)
-    drawn = random_numbers(seeds, recipe.batch, len(data.points), len(density.outside))
+    pool = data.points if recipe.generator == "perfect" else density.outside
+    drawn = random_numbers(seeds, recipe.batch, len(data.points), len(pool))
     points, labels = data.points[labeled], data.classes[labeled]
     snapshots = []
 
@@ -178,8 +183,8 @@ def train(
         if generator is not None:
             with torch.no_grad():
                 parts["generated"] = generator(noise[0])[0]
-        elif recipe.generator == "oracle":
-            parts["generated"] = density.outside[other]
+        elif recipe.generator in POOLED:
+            parts["generated"] = pool[other]
         if recipe.consistency_weight:
             parts["jittered"] = parts["unlabeled"] + recipe.jitter * jitter
         outputs, _ = classifier(torch.cat(list(parts.values()), 1))
@@ -197,7 +202,7 @@ def train(
     with torch.no_grad():
         right = classifier(data.test_points)[0].argmax(-1) == data.test_classes
     accuracy = right.float().mean(-1)
-    return Trained(recipe, classifier, generator, density, accuracy, snapshots)
+    return Trained(recipe, classifier, generator, density, pool, accuracy, snapshots)
 
 
 def train_gan(

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 import torch
 
+from ssgan_core import losses
 from ssgan_core.errors import InputError
 from ssgan_core.plane import study as plane_experiment
 from ssgan_core.plane.networks import StackedMLP
@@ -78,6 +79,17 @@ def test_the_supervised_network_learns_its_labels_and_the_oracle_stays_off_the_d
     density = Density.of(DATA.points, Recipe())
     assert density.low(density.outside).all()
     assert density.low(DATA.points).float().mean() == pytest.approx(0.1, abs=0.01)
+
+
+def test_a_perfect_generator_returns_the_data_and_leaves_its_discriminator_at_one_half():
+    """Where p_G is the data, D = 1/2 is best (Goodfellow 2014, section 4.1)."""
+    recipe = dataclasses.replace(METHODS["perfect"], labeled_start=1.0)
+    trained = train(DATA, LABELED, recipe, 300, [0, 1, 2])
+    drawn = trained.generate(200)
+    assert drawn.shape == (3, 200, 2)
+    assert (drawn[:, :, None] == DATA.points).all(-1).any(-1).all()
+    d = losses.log_z(trained.classifier(DATA.points)[0]).sigmoid()
+    assert d.detach().mean(-1).tolist() == pytest.approx([0.5] * 3, abs=0.03)
 
 
 def test_coverage_counts_the_sectors_of_both_rings_and_no_stray_points():

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import ClassVar, Literal
 
+import numpy as np
 from pydantic import Field
 
 from ssgan_core.checkpoint import checksum
@@ -119,7 +120,7 @@ def train(settings: TrainSettings) -> Fit | None:
         model = done.model, recipe.name, recipe.pixel_range, data.classes, settings.size
         save_model(folder / "model.pt", *model)
         columns = done.history.to_dict("list")
-        values = {key: [value] for key, value in done.test.items()}
+        values, guesses = {k: [v] for k, v in done.test.items()}, done.probabilities.argmax(1)
         values |= {
             "validation": [columns["validation"]],
             "steps": [columns["step"][-1]],
@@ -127,6 +128,7 @@ def train(settings: TrainSettings) -> Fit | None:
             "probe": [linear_probe(done.learner, done.model, data)],
             "spread": [spread_labels(done.learner, done.model, data)],
             "correct": [marks(done.correct)],
+            "predicted": [np.bincount(guesses, minlength=len(data.classes)) / len(guesses)],
         }
         judged = by_weights_and_statistics(done.learner, data)
         values |= {name: [value] for name, value in judged.items()}

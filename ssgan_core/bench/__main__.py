@@ -95,7 +95,7 @@ def side(default: int) -> dict[str, Any]:
     return {"type": int, "choices": list(LADDERS), "default": default, "help": about}
 
 
-WIDTH = number(64, "classifier's first channels (64)")
+WIDTH = number(64, "classifier's first channels (64)", least=8)  # fewer break oneDNN under AVX2
 COMMANDS: Subcommands = {
     "step": (time_step, {
         "--size": side(64),

@@ -32,7 +32,7 @@ def printed(monkeypatch, capsys):
 
 
 def test_step(printed):
-    line = "step --size 32 --width 4 --labels 2 --unlabeled 3 --rounds 1 --steps 1"
+    line = "step --size 32 --width 8 --labels 2 --unlabeled 3 --rounds 1 --steps 1"
     first, columns, *rows = printed(line)
     assert first.endswith("fp32, 32 px, 2 labeled and 3 unlabeled images a step")
     assert "times reference" in columns and rows[2].startswith("ours")

@@ -24,7 +24,7 @@ def test_the_table_has_both_and_their_ratio():
 
 
 def test_trainings_at_once_have_a_process_each_and_their_images_are_added_up():
-    setting = Setting(32, 4, 2, 3, CPU)
+    setting = Setting(32, 8, 2, 3, CPU)
     table = side_by_side(setting, [1, 2], rounds=1, steps=2)
     assert list(table.index) == [1, 2] and table["times the first"].iloc[0] == 1
     assert table["images/s"].tolist() == pytest.approx((5 * table["steps/s"]).tolist())

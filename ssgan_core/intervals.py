@@ -252,7 +252,7 @@ def _marks_of(sides: Sequence[pd.DataFrame]) -> list[np.ndarray] | None:
     return np.split(read, [len(sides[0])]) if common else None
 
 
-def crossed_error(values: np.ndarray, others: np.ndarray | None = None) -> tuple[float, float]:
+def crossed_error(values: np.ndarray, *others: np.ndarray) -> tuple[float, float]:
     """Standard error of the mean of values (draws, photos), both of them samples of many, or of how
     far it is from that of other draws on the same photos; and its degrees of freedom.
 
@@ -262,9 +262,9 @@ def crossed_error(values: np.ndarray, others: np.ndarray | None = None) -> tuple
     Satterthwaite (1946) has them.
     """
     photos = values.shape[1]
-    by_photo = values.mean(0) - (0 if others is None else others.mean(0))
+    by_photo = values.mean(0) - sum(side.mean(0) for side in others)
     parts, freedoms, noise = [by_photo.var(ddof=1) / photos], [photos - 1], 0.0
-    for side in (values,) if others is None else (values, others):
+    for side in (values, *others):
         draws, by_draw = len(side), side.mean(1)
         rest = side - by_draw[:, None] - side.mean(0) + side.mean()
         parts.append(by_draw.var(ddof=1) / draws)

@@ -120,7 +120,8 @@ def train(settings: TrainSettings) -> Fit | None:
         model = done.model, recipe.name, recipe.pixel_range, data.classes, settings.size
         save_model(folder / "model.pt", *model)
         columns = done.history.to_dict("list")
-        values, guesses = {k: [v] for k, v in done.test.items()}, done.probabilities.argmax(1)
+        values = {key: [value] for key, value in done.test.items()}
+        predicted = np.bincount(done.probabilities.argmax(1), minlength=len(data.classes))
         values |= {
             "validation": [columns["validation"]],
             "steps": [columns["step"][-1]],
@@ -128,7 +129,7 @@ def train(settings: TrainSettings) -> Fit | None:
             "probe": [linear_probe(done.learner, done.model, data)],
             "spread": [spread_labels(done.learner, done.model, data)],
             "correct": [marks(done.correct)],
-            "predicted": [np.bincount(guesses, minlength=len(data.classes)) / len(guesses)],
+            "predicted": [predicted / max(len(done.correct), 1)],
         }
         judged = by_weights_and_statistics(done.learner, data)
         values |= {name: [value] for name, value in judged.items()}

@@ -314,12 +314,11 @@ GPU = [n for n, e in record.experiments(record.ROOT).items() if e["options"].get
 def test_the_recipes_of_a_gpus_experiment_run_at_a_tiny_size(name, tmp_path):
     """A rehearsal: the same commands, on a few small photos, for two steps."""
     random = np.random.default_rng(0)
-    for number in range(200):
-        image = Image.fromarray(random.integers(0, 256, (40, 40, 3), dtype=np.uint8))
-        image.save(tmp_path / f"{('cat', 'dog')[number % 2]}.{number}.jpg")
-    chosen = "".join(
-        f"{kind}.{n}.jpg,{kind}\n" for n in range(20) for kind in [("cat", "dog")[n % 2]]
-    )
+    names = [f"{kind}.{number}.jpg" for number in range(100) for kind in ("cat", "dog")]
+    for photo in names:
+        pixels = random.integers(0, 256, (40, 40, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(tmp_path / photo)
+    chosen = "".join(f"{photo},{photo[:3]}\n" for photo in names[:20])
     (tmp_path / "chosen.csv").write_text(f"path,label\n{chosen}")
     small = {"--profile": "smoke", "--size": "32", "--width": "8", "--generator-width": "16",
              "--steps": "2", "--labels": "20", "--labeled-set": str(tmp_path / "chosen.csv"),

@@ -24,7 +24,12 @@ from ssgan_core.photos.photoset import load_photos
 from ssgan_core.predict import save_model
 from ssgan_core.results import Run, claim, write_json
 from ssgan_core.settings import Folder, Settings
-from ssgan_core.ssgan.analysis import by_weights_and_statistics, linear_probe, spread_labels
+from ssgan_core.ssgan.analysis import (
+    by_weights_and_statistics,
+    linear_probe,
+    looks,
+    spread_labels,
+)
 from ssgan_core.ssgan.evaluate import accuracy
 from ssgan_core.ssgan.fit import SAMPLE_FILE, Fit, fit
 from ssgan_core.ssgan.pretrain import load_weights
@@ -116,6 +121,10 @@ def train(settings: TrainSettings) -> Fit | None:
         pictures=folder / "samples",
         report=report,
     )
+    # In all processes: where they have GPUs, batch norm measures its statistics over all of them.
+    judged = by_weights_and_statistics(done.learner, data)
+    if recipe.gan and len(data.rows("test")):
+        judged["looks"] = looks(done.learner, done.model, data).to_dict()
     if rank() == 0:
         model = done.model, recipe.name, recipe.pixel_range, data.classes, settings.size
         save_model(folder / "model.pt", *model)
@@ -131,7 +140,6 @@ def train(settings: TrainSettings) -> Fit | None:
             "correct": [marks(done.correct)],
             "predicted": [predicted / max(len(done.correct), 1)],
         }
-        judged = by_weights_and_statistics(done.learner, data)
         values |= {name: [value] for name, value in judged.items()}
         if (data.labels("unlabeled") >= 0).any():
             values["unlabeled"] = [accuracy(done.learner, done.model, data, "unlabeled")]

@@ -30,6 +30,7 @@ from ssgan_core.ssgan.step import WEAK, Learner, discriminator
 
 PROBED = 1000  # photos whose classes a probe may see, of those that training saw unlabeled
 SPREAD_OVER = 10_000  # unlabeled photos in the graph over which labels spread
+SURE = 0.9  # a probability from which on a network counts as sure
 BINS = 20  # of confidence, from 0 to 1; Guo et al. take 15
 
 
@@ -206,6 +207,37 @@ def where_generated_lie(learner: Learner, model: nn.Module, data: PhotoSet) -> p
             for name, (logits, _) in outputs.items()
         }
     ).T
+
+
+def looks(learner: Learner, model: nn.Module, data: PhotoSet) -> pd.DataFrame:
+    """Whether D is high only where the class is sure, and where generated images lie.
+
+    A column for the `running` statistics that the network has, and one for those measured anew on
+    `real` unlabeled images, which are then put back. Rows: how many test images have a D above
+    0.9, and the share of these, of the tenth with the highest D, and of all, that have no class
+    probability above 0.9 (NaN where there is no such image); and what `where_generated_lie` tells.
+    """
+    sources = {
+        "running": contextlib.nullcontext(),
+        "real": statistics_of(model, real_batches(learner, data)),
+    }
+    found = {}
+    for name, statistics in sources.items():
+        with statistics:
+            logits, _ = all_outputs(learner, model, data, data.rows("test"))
+            lie = where_generated_lie(learner, model, data)
+        d = discriminator(logits, learner.recipe)
+        unsure = (logits[:, : len(data.classes)].softmax(1).amax(1) <= SURE).double()
+        found[name] = {
+            "D above 0.9": (d > SURE).sum().item(),
+            "unsure of the class, of these": unsure[d > SURE].mean().item(),
+            "of the tenth with the highest D": unsure[d >= d.quantile(0.9)].mean().item(),
+            "of all": unsure.mean().item(),
+            "generated off the data": lie.loc["generated", "off the data"],
+            "entropy of their class": lie.loc["generated", "class entropy"],
+            "of a test image's": lie.loc["test images", "class entropy"],
+        }
+    return pd.DataFrame(found)
 
 
 def _share(mean: Tensor, real: Tensor, generated: Tensor, spread: Tensor) -> float:

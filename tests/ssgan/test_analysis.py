@@ -16,11 +16,13 @@ from ssgan_core.ssgan.analysis import (
     calibration_error,
     compare_statistics,
     honest_calibration_error,
+    looks,
     occlusion_maps,
     reliability,
     running_shares,
     spread_labels,
     statistics_of,
+    where_generated_lie,
 )
 from ssgan_core.ssgan.evaluate import real_batches
 from ssgan_core.ssgan.figures import confident_mistakes
@@ -89,6 +91,58 @@ def test_comparing_statistics_judges_by_each_and_changes_nothing(article, data):
     assert 0.3 < share["running"] < 0.8 and abs(share["labeled"]) < 0.2
     assert table["D"].between(0, 1).all() and table["D"].nunique() == 4
     assert table.equals(compare_statistics(article.learner, data))
+
+
+class Judge(nn.Module):
+    """Sees the mean of an image alone: two logits at one height, which differ by how bright it is.
+
+    Dark and bright images, 0.29 and 0.69 on the average, have 0.69 for their class.
+    """
+
+    def __init__(self, height):
+        super().__init__()
+        self.height = height
+
+    def forward(self, images):
+        mean = images.mean((1, 2, 3))[:, None]
+        return self.height + (mean - 0.49) * torch.tensor([-2.0, 2.0]), mean
+
+
+def test_a_sure_d_says_nothing_of_the_class_and_generated_images_lie_off_the_data(
+    article, data, monkeypatch
+):
+    """D goes by the height of the logits, the class by their difference."""
+    gray, white = (torch.full((250, 3, 32, 32), value) for value in (0.49, 9.0))
+    monkeypatch.setattr(analysis, "generated_batches", lambda learner: [gray] * 4)
+    high = looks(article.learner, Judge(9.0), data)
+    assert high.columns.tolist() == ["running", "real"] and high["running"].equals(high["real"])
+    found, tested = high["real"], len(data.rows("test"))
+    assert found["D above 0.9"] == tested
+    assert found["unsure of the class, of these"] == found["of all"] == 1
+    assert found["entropy of their class"] == pytest.approx(np.log(2))
+    assert found["of a test image's"] == pytest.approx(0.62, abs=0.01)
+    low = looks(article.learner, Judge(-9.0), data)["real"]
+    assert low["D above 0.9"] == 0 and np.isnan(low["unsure of the class, of these"])
+    assert low["of the tenth with the highest D"] == 1
+
+    assert found["generated off the data"] == 1, "gray lies between the dark and the bright"
+    monkeypatch.setattr(analysis, "generated_batches", lambda learner: [white] * 4)
+    lie = where_generated_lie(article.learner, Judge(0.0), data)
+    assert lie.loc["generated", "off the data"] == 1 and lie.loc["generated", "class entropy"] < 0.1
+    assert lie.loc["test images", "off the data"] == pytest.approx(0.05, abs=0.03)
+    real = list(real_batches(article.learner, data))
+    monkeypatch.setattr(analysis, "generated_batches", lambda learner: real)
+    assert where_generated_lie(article.learner, Judge(0.0), data).loc["generated"].iloc[0] == 0
+
+
+def test_looks_are_by_the_statistics_named_and_change_nothing(article, data):
+    before = state(article.learner)
+    found = looks(article.learner, article.model, data)
+    assert unchanged(article.learner, before)
+    lie = where_generated_lie(article.learner, article.model, data)
+    names = ["generated off the data", "entropy of their class"]
+    assert found.loc[names, "running"].tolist() == lie.loc["generated"].tolist()
+    assert not found["running"].equals(found["real"])
 
 
 def test_calibration_error_of_a_classifier_that_is_half_right_at_three_quarters():

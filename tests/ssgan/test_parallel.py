@@ -1,5 +1,6 @@
 """Two processes under torchrun compute what one process does with the same global batch."""
 
+import json
 import os
 import subprocess
 import sys
@@ -17,8 +18,9 @@ ALONE = {"variety"}  # of images that process 0 makes with its own batch norm
 
 def test_two_processes_train_as_one(tmp_path, monkeypatch):
     script, out = Path(train_in_processes.__file__), tmp_path / "two.pt"
+    folder = tmp_path / "run"
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-    command += ["--nproc_per_node=2", str(script), str(out)]
+    command += ["--nproc_per_node=2", str(script), str(out), str(folder)]
     environment = os.environ | {
         "PYTHONPATH": f"{script.parents[2]}:{script.parents[1]}",
         "OMP_NUM_THREADS": "1",
@@ -27,6 +29,9 @@ def test_two_processes_train_as_one(tmp_path, monkeypatch):
     assert ran.returncode == 0, ran.stderr[-3000:]
     two = torch.load(out, weights_only=True)
     assert two["head"].any(), "a generator that grows has layers that the first steps leave out"
+
+    record = json.loads((folder / "metrics.json").read_text())
+    assert record["processes"] == 2 and record["values"]["article"]["looks"]
 
     assert two["evaluations"] == 2, "where clocks differ, that of process 0 counts"
 

@@ -1,4 +1,4 @@
-"""What test_parallel.py trains, alone or under torchrun: `train_in_processes.py FILE`."""
+"""What test_parallel.py trains, alone or under torchrun: `train_in_processes.py FILE FOLDER`."""
 
 import sys
 import time
@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import torch
-from torch import nn
+from torch import distributed, nn
 
 from ssgan_core import loop
 from ssgan_core.device import Hardware, processes, rank
@@ -17,6 +17,7 @@ from ssgan_core.photos.photoset import PhotoSet
 from ssgan_core.ssgan import step as photos
 from ssgan_core.ssgan.fit import Fit, fit
 from ssgan_core.ssgan.recipes import find_recipe
+from ssgan_core.train import TrainSettings, train
 
 # bf16 would round the halves of a batch in their own way, by more than the processes may differ.
 FP32 = Hardware(torch.device("cpu"), bf16=False)
@@ -28,6 +29,22 @@ def without_batch_norm(network: nn.Module) -> nn.Module:
         for name, child in module.named_children():
             if isinstance(child, nn.BatchNorm2d):
                 setattr(module, name, nn.Identity())
+    return network
+
+
+class SharedBatchNorm(nn.BatchNorm2d):
+    """In place of SyncBatchNorm, which needs GPUs: in training it waits for all processes."""
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        if self.training:
+            distributed.barrier()
+        return super().forward(images)
+
+
+def with_shared_batch_norm(network: nn.Module) -> nn.Module:
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.__class__ = SharedBatchNorm
     return network
 
 
@@ -84,3 +101,7 @@ if __name__ == "__main__":
         told["evaluations"] = len(train_by_the_clock().history)
         if rank() == 0:
             torch.save(told, sys.argv[1])
+        photos.synchronized = with_shared_batch_norm
+        tiny = {"pets": 200, "size": 32, "width": 8, "generator_width": 16}
+        tiny |= {"steps": 2, "evaluations": 1}
+        train(TrainSettings(recipe="article", out=sys.argv[2], **tiny))

@@ -61,7 +61,7 @@ FP32 = Hardware(torch.device("cpu"), bf16=False)
 
 def machine() -> str:
     """What numbers depend on: processor, threads, versions."""
-    return f"{device_name()}, {Hardware.detect().bf16}, torch {torch.__version__}"
+    return f"{device_name()}, torch {torch.__version__}"
 
 
 def fingerprint(*networks: torch.nn.Module | None) -> str:

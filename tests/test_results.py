@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from ssgan_core import results
+from ssgan_core.device import Hardware
 from ssgan_core.errors import InputError
 from ssgan_core.results import Run, claim, provenance, write_json
 from ssgan_core.settings import Settings
@@ -152,6 +153,16 @@ def test_metrics_say_what_was_run_on_what(tmp_path):
     assert metrics["git"] and metrics["device"] and metrics["versions"]["torch"]
     assert metrics.keys() >= {"chapter", "profile", "source", "python", "finished", "wall_s"}
     assert metrics["resumed"] is False
+
+
+def test_metrics_tell_processors_that_compute_in_bf16_from_others(monkeypatch):
+    named = {}
+    for bf16 in (True, False):
+        hardware = Hardware(torch.device("cpu"), bf16)
+        monkeypatch.setattr(Hardware, "detect", lambda found=hardware: found)
+        named[bf16] = provenance()["device"]
+    model, threads = named[False].rsplit(", ", 1)
+    assert named[True] == f"{model} with bf16, {threads}" and "thread" in threads
 
 
 def test_metrics_name_the_code_that_ran_not_what_it_became_meanwhile(tmp_path, monkeypatch):

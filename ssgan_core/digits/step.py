@@ -29,7 +29,8 @@ class Weights(NamedTuple):
     the EMA of its weights; virtual adversarial training; conditional entropy (Grandvalet and Bengio
     2004); real and generated images told apart, with which a generator comes that matches features.
     Of the generator beside that: pull-away and low density; one that is `frozen` has no loss and
-    keeps its first weights.
+    keeps its first weights. Without `norm_logits` D has its logits as beside a GAN, without batch
+    norm.
     """
 
     labeled: float = 1.0
@@ -41,6 +42,7 @@ class Weights(NamedTuple):
     pull_away: float = 0.0
     low_density: float = 0.0
     frozen: bool = False
+    norm_logits: bool = True
 
 
 # Tried on 300 of the 8×8 training images held out, draws 1000 to 1009: mean accuracy in % after
@@ -55,6 +57,7 @@ class Weights(NamedTuple):
 # scale, as its authors have it, 82; twice the scale 85; without noise 65; with entropy 0.1: 83.
 METHODS = {
     "supervised": Weights(),
+    "supervised_without_norm": Weights(norm_logits=False),
     "pseudo_label": Weights(pseudo=1.0),
     "mean_teacher": Weights(consistency=3.0),
     "vat": Weights(vat=1.0),
@@ -106,7 +109,7 @@ class Recipe:
     @property
     def norm_logits(self) -> bool:
         """Whether D has batch norm on its logits: not with a GAN, whose D is their level."""
-        return not self.weights.gan
+        return self.weights.norm_logits and not self.weights.gan
 
     @property
     def ema(self) -> float:

@@ -315,7 +315,8 @@ def gains_table(
 
     Where the steps of a question's two sides are not equal, a column tells them and another the
     minutes, and where an interval does not cover other test images, a third. `others` adds the
-    gains in other shares than the test accuracy, in points: heading → column of `runs`.
+    gains in other shares than the test accuracy, in points: heading → column of `runs`. Their
+    intervals never cover other images; where those of the test do, the heading says so.
     """
     asked = gains(runs, pairs)
     rows = {
@@ -333,10 +334,12 @@ def gains_table(
         for title, found in asked.items()
     }
     table = pd.DataFrame.from_dict(rows, orient="index")
+    several = [found for found in asked.values() if len(found.each) > 1]
+    covered = any(found.crossed for found in several)
     for heading, column in (others or {}).items():
         found = gains(runs, pairs, column)
+        heading += " (draws alone)" if covered else ""
         table[heading] = [str(found[title]).removesuffix(" points") for title in table.index]
-    several = [found for found in asked.values() if len(found.each) > 1]
     equal = not any(found.unequal for found in asked.values())
     unsaid = {
         "steps": equal,

@@ -236,8 +236,8 @@ def test_vat_gains_nothing_by_flat_logits_under_batch_norm(digits, batch, norm_l
 
 
 def test_only_without_a_gan_logits_are_under_batch_norm():
-    without = {"supervised", "pseudo_label", "mean_teacher", "vat", "entropy"}
-    assert {method for method in METHODS if Recipe(method).norm_logits} == without
+    normalized = {"supervised", "pseudo_label", "mean_teacher", "vat", "entropy"}
+    assert {method for method in METHODS if Recipe(method).norm_logits} == normalized
 
 
 @pytest.mark.parametrize("method", METHODS)

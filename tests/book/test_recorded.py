@@ -261,7 +261,7 @@ def test_the_digits_command_goes_on_where_it_was_killed(tmp_path, monkeypatch, c
     ("arguments", "message"),
     [
         (["--labels", "25"], "parameter 'labels' is 25 (int); accepted: a whole number"),
-        (["--method", "wgan"], "accepted: supervised, pseudo_label, mean_teacher, vat, entropy, "),
+        (["--method", "wgan"], "accepted: supervised, supervised_without_norm, pseudo_label, "),
         (["--budgets", "10"], "unknown argument '--budgets'"),
         (["--mnist", "/no/such"], "mnist is /no/such, which is no folder"),
     ],

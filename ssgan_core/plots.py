@@ -25,7 +25,7 @@ from torch import Tensor
 from ssgan_core.intervals import gains, mean_ci
 
 PALETTE = ("#6b7680", "#2a6fbb", "#f08a24", "#d62f4b", "#3a9a6b", "#7d5ba6", "#8c5a3c", "#14919b",
-           "#d977b0", "#9a9a2e")  # fmt: skip
+           "#d977b0", "#9a9a2e", "#c9a36a")  # fmt: skip
 CLASS_COLORS = PALETTE[1:3]  # class 0 (cat, outer ring), class 1 (dog, inner ring)
 GENERATED, RIGHT, WRONG = PALETTE[3], "#2c7a52", PALETTE[3]
 UNLABELED = "#9aa3ad"

@@ -19,6 +19,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import nbformat
+
+os.environ["OMP_NUM_THREADS"] = "1"  # here and in the chapters, as conftest.py has it
 import torch
 
 REPO = Path(__file__).resolve().parents[1]

@@ -4,7 +4,7 @@ import io
 import os
 import signal
 import sys
-from argparse import ArgumentParser, HelpFormatter, Namespace
+from argparse import ArgumentParser, HelpFormatter, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NoReturn, TypeVar
@@ -121,7 +121,9 @@ def run_subcommand(
     program: str, about: str, commands: Subcommands, arguments: Sequence[str] | None
 ) -> int:
     """The exit status of the command that the first argument names; `run_command` says which."""
-    parser = _Parser(prog=f"python -m {program}", description=about)
+    parser = _Parser(
+        prog=f"python -m {program}", description=about, formatter_class=RawDescriptionHelpFormatter
+    )
     parsers = parser.add_subparsers(required=True, metavar="WHAT")
     for name, (command, options) in commands.items():
         added = parsers.add_parser(name, help=command.__doc__, description=command.__doc__)

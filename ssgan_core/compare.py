@@ -18,7 +18,7 @@ import pandas as pd
 from ssgan_core.command_line import run_command
 from ssgan_core.errors import InputError, apart
 from ssgan_core.intervals import gains, interval_table
-from ssgan_core.paths import output_path, project_root, resolve_path, whole_file
+from ssgan_core.paths import output_file, project_root, resolve_path, whole_file
 from ssgan_core.results import labeled_set, read_record
 from ssgan_core.ssgan.study import settings_then
 
@@ -177,6 +177,8 @@ def _mean(metrics: Mapping[str, Any], name: str) -> float:
 
 def compare(places: Sequence[str], out: str | None = None, csv: str | None = None) -> None:
     """Print the comparison of all records at some places; draw it, and write a row a run."""
+    table = output_file(csv, ".csv") if csv else None
+    figure = output_file(out, ".png", ".svg", ".pdf") if out else None
     records, rows = {}, []
     for place in places:
         for path in find_records(place):
@@ -191,12 +193,12 @@ def compare(places: Sequence[str], out: str | None = None, csv: str | None = Non
     if rows:
         runs = in_groups(pd.DataFrame(rows))
         _tell(runs)
-        if csv:
+        if table:
             columns = [name for name in COLUMNS if name in runs]
-            with whole_file(output_path(csv)) as partial:
+            with whole_file(table) as partial:
                 runs[columns].to_csv(partial, index=False)
-        if out:
-            _draw(runs, output_path(out))
+        if figure:
+            _draw(runs, figure)
     elif out or csv:
         raise InputError(f"no record there tells a test accuracy; {out or csv} is not written")
     for metrics in records.values():
@@ -224,11 +226,8 @@ def _draw(runs: pd.DataFrame, path: Path) -> None:
     plots.use_style()
     names = runs["group"].str.replace(", ", ",\n")
     figure = plots.accuracy_dots(runs.assign(method=names))
-    try:
-        with whole_file(path) as partial:
-            figure.savefig(partial, format=path.suffix[1:])
-    except ValueError as error:  # matplotlib's, which names what it can write
-        raise InputError(f"the figure {path} cannot be written: {error}") from error
+    with whole_file(path) as partial:
+        figure.savefig(partial, format=path.suffix[1:].lower())
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

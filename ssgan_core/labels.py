@@ -16,10 +16,10 @@ from torchvision.transforms.v2.functional import pad
 
 from ssgan_core.command_line import Subcommands, run_subcommand, tell
 from ssgan_core.errors import InputError
-from ssgan_core.labeling.candidates import choose_photos
+from ssgan_core.labeling.candidates import candidates, choose_photos
 from ssgan_core.labeling.choose import METHODS
 from ssgan_core.labeling.sheet import write_sheet
-from ssgan_core.paths import output_path, resolve_path, whole_file
+from ssgan_core.paths import output_file, resolve_path, whole_file
 from ssgan_core.photos.decode import decode_photo, quiet
 from ssgan_core.photos.features import read_features
 from ssgan_core.photos.files import PhotoCollection, counted, scan
@@ -41,6 +41,7 @@ def choose(given: Namespace) -> None:
             f"python -m ssgan_core.pretrain --photos {given.photos} --out FOLDER, or choose by "
             f"random."
         )
+    out = output_file(given.out, ".html", ".htm")
     classes = [name.strip() for name in given.classes.split(",")] if given.classes else []
     if len({name.lower() for name in classes}) != len(classes) or "" in classes:
         raise InputError(f"--classes is '{given.classes}'; different names are accepted: cat,dog.")
@@ -54,9 +55,9 @@ def choose(given: Namespace) -> None:
     if given.by != "random":
         features = read_features(resolve_path(given.features), photos)
     groups = choose_photos(photos, given.by, given.count, given.seed, features)
-    total = sum(map(len, groups))
+    rows = candidates(photos)
+    total = len(rows if features is None else np.intersect1d(rows, features[0]))
     how = f"Method {given.by}, seed {given.seed}, from {total:,} photos in {given.photos}."
-    out = output_path(given.out)
     names = classes or photos.classes
     corrupt = write_sheet(out, photos, groups, names, how, given.photos, given.split)
     for path, reason in corrupt:
@@ -67,6 +68,7 @@ def choose(given: Namespace) -> None:
 
 def draw(given: Namespace) -> None:
     """Draw a balanced random labeled set from the training split of a photo folder."""
+    output_file(given.out, ".csv")
     photos = split_photos(scan(given.photos))
     labeled = draw_labeled(photos, given.count, given.seed)
     labeled.write(given.out)
@@ -78,6 +80,8 @@ def draw(given: Namespace) -> None:
 
 def check(given: Namespace) -> int:
     """Say of every line of a labeled set what is wrong with it, or what the set is used for."""
+    if given.fix:
+        output_file(given.fix, ".csv")
     photos = split_photos(scan(given.photos))
 
     def look(row: int) -> None:
@@ -119,10 +123,11 @@ def fix(given: Namespace, labeled: LabeledSet) -> None:
 
 def show(given: Namespace) -> None:
     """Draw a labeled set as a sheet of its photos, class by class, each above its label."""
+    out = output_file(given.out, ".png")
     photos = split_photos(scan(given.photos))
     use_style()
     sheet = contact_sheet(photos, read_labeled(given.labels, photos))
-    with whole_file(output_path(given.out)) as partial:
+    with whole_file(out) as partial:
         sheet.savefig(partial, format="png")
     print(given.out)
 

@@ -43,6 +43,23 @@ def output_path(path: str | os.PathLike) -> Path:
         raise InputError(f"{path} starts with a user that this machine does not know") from error
 
 
+def output_file(path: str | os.PathLike, *endings: str) -> Path:
+    """Absolute form of the path of a file to write, as `output_path` has it.
+
+    Raises InputError also where its name does not end in one of `endings`, such as `.csv`: a file
+    of another kind would be lost there; and where its folder is missing.
+    """
+    file = output_path(path)
+    if file.suffix.lower() not in endings:
+        raise InputError(
+            f"{path} cannot be written: its name ends in '{file.suffix}'; "
+            f"accepted: {', '.join(endings)}"
+        )
+    if not file.parent.is_dir():
+        raise InputError(f"{path} cannot be written: there is no folder {file.parent}")
+    return file
+
+
 def run_name(values: Iterable[object]) -> str:
     """Name of the folder of one run of many: in what it differs, a labeled set by its file name."""
     return "-".join(Path(str(value)).name.removesuffix(".csv") for value in values)

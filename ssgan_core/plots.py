@@ -87,11 +87,16 @@ def interval(values: Sequence[float]) -> tuple[float, float, float]:
     return mean, *np.clip([mean - half, mean + half], min(mean, 0), max(mean, 1))
 
 
-def dots(axes: Axes, runs: pd.DataFrame, column: str) -> None:
-    """A row a `method`: each run's share of 1 a dot, a diamond and a bar its mean and interval."""
-    names = list(dict.fromkeys(runs["method"]))
+def dots(axes: Axes, runs: pd.DataFrame, column: str, names: Sequence[str] = ()) -> None:
+    """A row a `method`: each run's share of 1 a dot, a diamond and a bar its mean and interval.
+
+    `names` are the methods from top to bottom, also those without a run; else those of the runs.
+    """
+    names = list(names or dict.fromkeys(runs["method"]))
     values = [runs[column][runs["method"] == name] for name in names]
     for row in _rows(axes, names, values, cycle(PALETTE)):
+        if values[row].empty:
+            continue
         mean, low, high = interval(values[row])
         axes.errorbar(mean, row, xerr=[[mean - low], [high - mean]], fmt="D", ms=5, color=INK,
                       capsize=3)  # fmt: skip
@@ -112,14 +117,17 @@ def _rows(
 
 
 def dot_panels(frames: Mapping[str, tuple[pd.DataFrame, str]], line: float = np.nan) -> Figure:
-    """Dots of runs in a column side by side, by title; a dotted line, say, at chance."""
-    methods = max(runs.method.nunique() for runs, _ in frames.values())
+    """Dots of runs in a column side by side, by title; a dotted line, say, at chance.
+
+    The panels share their rows: a method has the same row in all, empty where it has no run.
+    """
+    methods = list(dict.fromkeys(name for runs, _ in frames.values() for name in runs.method))
     figure, axes = plt.subplots(
-        1, len(frames), squeeze=False, sharey=True, figsize=(7.4, 0.8 + 0.45 * methods),
+        1, len(frames), squeeze=False, sharey=True, figsize=(7.4, 0.8 + 0.45 * len(methods)),
         sharex=len({column for _, column in frames.values()}) == 1,
     )  # fmt: skip
     for ax, (title, (runs, column)) in zip(axes[0], frames.items(), strict=True):
-        dots(ax, runs, column)
+        dots(ax, runs, column, methods)
         ax.axvline(line, **DOTTED)
         ax.set_title(title, fontsize=10)
     return figure

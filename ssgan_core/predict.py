@@ -21,7 +21,7 @@ from torch.nn.functional import interpolate
 from ssgan_core.checkpoint import load_checkpoint, save_checkpoint
 from ssgan_core.command_line import run_command, tell
 from ssgan_core.errors import InputError, explain
-from ssgan_core.paths import output_path, whole_file
+from ssgan_core.paths import output_file, whole_file
 from ssgan_core.photos.decode import MAX_PIXELS, read_header, to_range, upright
 from ssgan_core.photos.files import EXTENSIONS, LAYOUTS, counted, find_photos
 from ssgan_core.photos.networks import ResNet18
@@ -174,6 +174,7 @@ def answers(model: Model, places: Sequence[str]) -> Iterator[tuple[str, list[flo
 def predict(model: Model, places: Sequence[str], table: str | None = None) -> int:
     """Say what is on each photo, of a folder or tar file on all in it, or write it to a CSV, and
     how many are right where names tell; 1 where one could not be read."""
+    file = output_file(table, ".csv") if table else None
     failed, rows, right = 0, [], []
     for path, chances in answers(model, places):
         if isinstance(chances, InputError):
@@ -183,17 +184,17 @@ def predict(model: Model, places: Sequence[str], table: str | None = None) -> in
         chance, label = max(zip(chances, model.classes, strict=True))
         if known := told_class(path, model.classes):
             right.append(label == known)
-        if table:
+        if file:
             rows.append([path, label, *chances])
         else:
             tell(f"{path}: {label} {chance:.1%}")
-    if table:
+    if file:
         with (
-            whole_file(output_path(table)) as partial,
-            partial.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file,
+            whole_file(file) as partial,
+            partial.open("w", encoding="utf-8", errors="backslashreplace", newline="") as written,
         ):
             header = ["path", "label", *model.classes]
-            csv.writer(file, lineterminator="\n").writerows([header, *rows])
+            csv.writer(written, lineterminator="\n").writerows([header, *rows])
         tell(f"{table}: {len(rows)} photos")
     if right:
         told = f"the {len(right)} photos whose name or folder tells the class"

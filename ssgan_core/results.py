@@ -305,11 +305,18 @@ def read_record(
 
 
 def labeled_set(metrics: Mapping[str, Any]) -> str:
-    """Which labels a run had, in words: how many a seed drew, or the file's name and checksum."""
+    """Which labels a run had, in words: how many a seed drew, or the file's name and checksum.
+
+    Where sets are compared, the method says how they were chosen, and not all were at random.
+    """
     if not (file := metrics["settings"].get("labeled_set")):
-        return f"{metrics['settings'].get('labels')} random labels"
+        random = "" if metrics.get("chapter") in CHOSEN else "random "
+        return f"{metrics['settings'].get('labels')} {random}labels"
     checksum = metrics["data"].get("labels_checksum", "")[:6]
     return Path(file).stem + (f" ({checksum})" if checksum else "")
+
+
+CHOSEN = ("probe", "09_which_hundred")  # runs whose methods are ways to choose the labels
 
 
 def read_recorded(folder: Path, then: Then = lambda metrics: "") -> pd.DataFrame:

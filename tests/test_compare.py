@@ -253,8 +253,11 @@ def test_what_is_no_record_is_one_line(place, words, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("option", "words"),
     [
-        (["--out", "c.doc"], "c.doc cannot be written: Format 'doc' is not supported"),
-        (["--out", "c"], "c cannot be written: Format '' is not supported"),
+        (
+            ["--out", "c.doc"],
+            "c.doc cannot be written: its name ends in '.doc'; accepted: .png",
+        ),
+        (["--out", "c"], "c cannot be written: its name ends in ''; accepted: .png"),
     ],
 )
 def test_a_figure_of_no_known_kind_is_refused(option, words, four, tmp_path, monkeypatch, capsys):

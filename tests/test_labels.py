@@ -7,6 +7,8 @@ import pytest
 from photo_tables import fill
 from PIL import Image
 
+from ssgan_core import labels
+from ssgan_core.labeling.candidates import candidates
 from ssgan_core.labels import contact_sheet, main
 from ssgan_core.pets.collection import draw_pets
 from ssgan_core.photos.files import scan
@@ -99,6 +101,35 @@ def test_check_tells_of_a_class_that_is_not_labeled(mine, pets, tmp_path, capsys
     out = tmp_path / "mended.csv"
     assert main(["check", str(file), "--photos", str(pets), "--fix", str(out)]) == 2
     assert "has no row without a fault" in capsys.readouterr().err and not out.exists()
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["choose", "PETS", "--by", "random", "--count", "4"],
+        ["show", "SET", "--photos", "PETS"],
+    ],
+)
+def test_a_labeled_set_is_not_overwritten_by_what_is_none(command, pets, tmp_path, capsys):
+    file = tmp_path / "mine.csv"
+    assert main(["draw", str(pets), "--count", "4", "--out", str(file)]) == 0
+    written = file.read_bytes()
+    places = {"PETS": str(pets), "SET": str(file)}
+    assert main([places.get(word, word) for word in command] + ["--out", str(file)]) == 2
+    assert "mine.csv cannot be written: its name ends in '.csv'" in capsys.readouterr().err
+    assert file.read_bytes() == written
+
+
+def test_a_sheet_is_chosen_from_as_many_photos_as_it_says(pets, tmp_path, capsys):
+    """Few features: clusters too small to give a photo count as candidates all the same."""
+    photos = split_photos(scan(pets))
+    rows = candidates(photos)[:40]
+    features = np.random.default_rng(0).normal(size=(len(rows), 8)).astype(np.float32)
+    given = ["choose", str(pets), "--count", "5", "--features", "x", "--out"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(labels, "read_features", lambda *_: (rows, features))
+        assert main([*given, str(tmp_path / "sheet.html")]) == 0
+    assert ": 5 of 40 photos" in capsys.readouterr().out
 
 
 def test_a_sheet_shows_each_photo_above_its_label(pets, tmp_path):

@@ -8,7 +8,14 @@ from pathlib import Path
 import pytest
 
 from ssgan_core.errors import InputError
-from ssgan_core.paths import beside, output_path, project_root, resolve_path, whole_file
+from ssgan_core.paths import (
+    beside,
+    output_file,
+    output_path,
+    project_root,
+    resolve_path,
+    whole_file,
+)
 
 
 def ended() -> int:
@@ -32,6 +39,14 @@ def test_what_a_killed_process_left_is_removed_and_nothing_else(tmp_path):
         assert not partial.exists()
         partial.mkdir()
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(kept)
+
+
+def test_a_file_to_write_ends_as_its_kind_does_and_lies_in_a_folder(tmp_path):
+    assert output_file(tmp_path / "a.PNG", ".png") == tmp_path / "a.PNG"
+    with pytest.raises(InputError, match=r"a\.csv cannot be written: .*'\.csv'; accepted: \.png"):
+        output_file(tmp_path / "a.csv", ".png")
+    with pytest.raises(InputError, match=r"b/a\.png cannot be written: there is no folder .*b"):
+        output_file(tmp_path / "b/a.png", ".png")
 
 
 def test_a_write_that_fails_names_the_file_and_what_is_kept(tmp_path):

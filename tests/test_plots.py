@@ -19,6 +19,7 @@ from ssgan_core.plots import (
     accuracy_by_labels,
     accuracy_dots,
     animation,
+    dot_panels,
     interval,
     name_ends,
     one_line,
@@ -70,6 +71,25 @@ def test_a_row_of_dots_stands_beside_the_name_of_its_method():
     )
     assert first[:, 0].tolist() == [0.6, 0.8] and first[:, 1].round().tolist() == [0, 0]
     assert second[:, 0].tolist() == [0.9] and second[:, 1].round().tolist() == [1]
+    plt.close("all")
+
+
+def test_panels_share_their_rows_and_a_method_without_a_run_keeps_its_own():
+    frames = {
+        "left": (pd.DataFrame({"method": ["a", "b", "c"], "last": [0.6, 0.7, 0.8]}), "last"),
+        "right": (pd.DataFrame({"method": ["c", "d", "a"], "last": [0.8, 0.9, 0.6]}), "last"),
+    }
+    panels = dot_panels(frames).axes
+    names = [label.get_text() for label in panels[0].get_yticklabels()]
+    assert names == ["a", "b", "c", "d"]
+    for axes, (runs, _) in zip(panels, frames.values(), strict=True):
+        drawn = {
+            names[round(y)]: x
+            for points in axes.collections
+            if isinstance(points, PathCollection)
+            for x, y in np.array(points.get_offsets())
+        }
+        assert drawn == dict(zip(runs.method, runs["last"], strict=True))
     plt.close("all")
 
 

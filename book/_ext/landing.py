@@ -63,7 +63,7 @@ def headline(shelf: Path) -> str:
     )
     facts = [
         "Test accuracy, from guessing to all right; a dot is a run",
-        "an open one a run with hand-picked labels",
+        "an open one, not counted here, a run with hand-picked labels",
         f"{int(runs['size'].iloc[0])} px",
         origin_in_words(runs),
     ]

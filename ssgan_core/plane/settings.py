@@ -76,7 +76,7 @@ class CloudSettings(Settings):
     """Parameters of the rings."""
 
     points: int = Field(2000, ge=40, le=100_000, description="unlabeled points, both rings")
-    noise: float = Field(0.05, ge=0, description="standard deviation across the ring")
+    noise: float = Field(0.05, ge=0, le=0.083, description="standard deviation across the ring")
 
 
 class RingSettings(CloudSettings):

@@ -102,7 +102,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m book.record", description=__doc__, allow_abbrev=False
     )
-    listing = "; ".join(f"{name}: {found['about']}" for name, found in experiments(ROOT).items())
+    known = experiments(ROOT)
+    listing = "; ".join(f"{name}: {found['about']}" for name, found in known.items())
     parser.add_argument("name", help=listing)
     for kind in DATA_VARIABLES:
         parser.add_argument(f"--{kind}", help=f"folder of {kind}, where one is read")
@@ -114,8 +115,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if given.jobs < 1:
             raise BuildError(f"--jobs is {given.jobs}; accepted: 1 and more")
         folders = {kind: getattr(given, kind) for kind in DATA_VARIABLES if getattr(given, kind)}
-        kind = experiments(ROOT).get(given.name, {}).get("data")
-        if stray := folders.keys() - {kind}:
+        kind = known.get(given.name, {}).get("data")
+        if given.name in known and (stray := folders.keys() - {kind}):
             reads = f"--{kind}" if kind else "no folder of data"
             raise BuildError(f"{given.name} reads {reads}, and was given --{stray.pop()}")
         record(ROOT, given.name, folders.get(kind), more, given.jobs)

@@ -384,6 +384,7 @@ def test_an_experiment_is_recorded_once_and_a_failure_is_said(tmp_path, capfd):
     [
         (["variants", "--photos", "."], "variants reads no folder of data, and was given --photos"),
         (["mnist", "--photos", "."], "mnist reads --mnist, and was given --photos"),
+        (["none", "--photos", "."], "experiment 'none' is unknown; accepted: "),
     ],
 )
 def test_a_folder_that_an_experiment_does_not_read_is_refused(arguments, message, capsys):

@@ -7,9 +7,10 @@ from ssgan_core.errors import InputError
 
 WIDTH = 16  # channels of the first stage in the network whose learning rates were tried
 
-NEEDED = {  # for settings that mean nothing without it
-    "gan": ("explicit", "feature_matching", "pull_away", "frozen", "grows"),
-    "consistency": ("aligned",),
+NEEDED = {  # for settings that mean nothing without one of these
+    ("gan",): ("explicit", "feature_matching", "pull_away", "frozen", "grows"),
+    ("consistency",): ("aligned",),
+    ("consistency", "contrast"): ("crops",),
 }
 
 
@@ -79,11 +80,18 @@ class Recipe:
     def __post_init__(self) -> None:
         for needed, settings in NEEDED.items():
             strays = [name for name in settings if getattr(self, name)]
-            if strays and not getattr(self, needed):
+            if strays and not any(getattr(self, one) for one in needed):
+                words = " or ".join(needed)
                 raise InputError(
-                    f"recipe {self.name!r} has no {needed}, and cannot have {', '.join(strays)}; "
-                    f"set {needed}, or leave them out"
+                    f"recipe {self.name!r} has no {words}, and cannot have {', '.join(strays)}; "
+                    f"set {words}, or leave them out"
                 )
+        losses = [name for name in ("feature_matching", "pull_away") if getattr(self, name)]
+        if self.frozen and losses:
+            raise InputError(
+                f"recipe {self.name!r} is frozen: its generator descends no loss, and cannot have "
+                f"{', '.join(losses)}; leave out frozen, or these"
+            )
 
     @property
     def unlabeled(self) -> bool:

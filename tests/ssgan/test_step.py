@@ -24,6 +24,7 @@ from ssgan_core.ssgan.step import (
     make_learner,
     schedule,
     ssgan_step,
+    supervised_step,
     untracked_statistics,
     weak_view,
 )
@@ -125,6 +126,40 @@ def test_a_control_that_means_nothing_is_refused():
             replace(alone, **{part: True})
     with pytest.raises(InputError, match="has no consistency, and cannot have aligned"):
         replace(alone, aligned=True)
+    with pytest.raises(InputError, match="has no consistency or contrast, and cannot have crops"):
+        replace(alone, crops=True)
+    for part in ("feature_matching", "pull_away"):
+        with pytest.raises(InputError, match=f"'article-frozen' is frozen.*cannot have {part};"):
+            replace(find_recipe("article-frozen"), **{part: 1.0})
+
+
+@pytest.mark.parametrize(("name", "kept"), [("article", False), ("article-frozen", True)])
+def test_the_control_of_the_trained_generator_keeps_its_weights(name, kept):
+    torch.manual_seed(0)
+    learner = make_learner(find_recipe(name), 32, 8, 16, 2, CPU)
+    before = [
+        [p.clone() for p in net.parameters()] for net in (learner.generator, learner.classifier)
+    ]
+    terms = step(learner)
+    made, judged = (
+        all(torch.equal(a, b) for a, b in zip(old, net.parameters(), strict=True))
+        for old, net in zip(before, (learner.generator, learner.classifier), strict=True)
+    )
+    assert (made, judged) == (kept, False)
+    assert {"real", "fake"} <= set(terms)
+
+
+def test_the_control_of_batch_norm_changes_the_statistics_and_no_gradient():
+    labels = torch.arange(8) % 2
+    alone, seen = (still(find_recipe(f"article-{name}")) for name in ("labels", "batch-norm"))
+    stage = Stage(generates=False)
+    terms = supervised_step(alone, stage, IMAGES, labels)
+    assert ssgan_step(seen, stage, IMAGES, labels, IMAGES // 2) == terms
+    assert all(map(torch.equal, *(gradient(one.classifier) for one in (alone, seen))))
+    first, second = (one.classifier.state_dict() for one in (alone, seen))
+    moved = [name for name in first if not torch.equal(first[name], second[name])]
+    assert {name.split("running_")[-1] for name in moved} >= {"mean", "var"}
+    assert not any(name.endswith((".weight", ".bias")) for name in moved)
 
 
 def test_alignment_gives_weak_views_the_classes_of_the_labels():

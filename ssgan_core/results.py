@@ -293,6 +293,8 @@ def read_record(
         if not told:
             return metrics, []
         runs = tidy(told, metrics["settings"]["seed"]).astype({"last": float})
+        for marked in runs.get("correct", pd.Series(dtype=object)).dropna():
+            _require_marks(marked, len(origin["test_photos"].split()))
         runs["method"] += f" ({words})" if (words := then(metrics)) else ""
         return metrics, [metrics["settings"] | run | origin for run in runs.to_dict("records")]
     except OSError as error:
@@ -302,6 +304,14 @@ def read_record(
             f"{path} is no record of a training ({type(error).__name__}: {error}); it is "
             "what the chapters, ssgan_core.train and ssgan_core.train_digits write"
         ) from error
+
+
+def _require_marks(marked: Any, photos: int) -> None:
+    """ValueError for what is not `intervals.marks` of so many test photos; of any number for 0."""
+    pattern = f"[01]{{{photos}}}" if photos else "[01]+"
+    if not (isinstance(marked, str) and re.fullmatch(pattern, marked)):
+        each = f"each of {photos} test photos" if photos else "each test image"
+        raise ValueError(f"`correct` is {reprlib.repr(marked)}; accepted: a 0 or 1 for {each}")
 
 
 def labeled_set(metrics: Mapping[str, Any]) -> str:

@@ -7,6 +7,7 @@ import pytest
 
 from ssgan_core import compare as module
 from ssgan_core.compare import differences, find_records, in_groups, main, pairs
+from ssgan_core.errors import InputError
 from ssgan_core.results import read_record
 
 SETTINGS = {"profile": "quick", "size": 64, "labels": 100, "labeled_set": None, "draws": 1}
@@ -129,6 +130,25 @@ def test_photos_that_only_one_reads_right_are_counted(tmp_path, capsys):
         write(tmp_path / name / "metrics.json", {name: {"last": last, "correct": [marks]}})
     assert main([str(tmp_path)]) == 0
     assert "+70.0 points" in (out := capsys.readouterr().out) and "8 : 1 (p = 0.039)" in out
+
+
+@pytest.mark.parametrize(
+    ("marks", "data", "message"),
+    [
+        ([5], {}, r"`correct` is \[5\]; accepted: a 0 or 1 for each test image"),
+        ("", {}, "`correct` is ''; accepted"),
+        (11, {}, "`correct` is 11; accepted"),
+        ("1x", {}, "`correct` is '1x'; accepted"),
+        ("10", {"test_photos": "a b c"}, "`correct` is '10'.*for each of 3 test photos"),
+    ],
+)
+def test_what_does_not_tell_photo_by_photo_what_was_right_is_refused(
+    marks, data, message, tmp_path
+):
+    values = {"ours": {"last": [0.5], "correct": [marks]}}
+    path = write(tmp_path / "metrics.json", values, data=DATA | data)
+    with pytest.raises(InputError, match=f"metrics.json is no record of a training.*{message}"):
+        read_record(path)
 
 
 def test_photos_are_not_paired_where_a_labeled_set_has_moved_some(tmp_path, capsys):

@@ -144,6 +144,8 @@ def against_book(metrics: Mapping[str, Any]) -> str:
     rows = {}
     for name, (low, high) in bands[chapter].get(str(profile), {}).get(data, {}).items():
         value = _mean(metrics, name)
+        if np.isnan(value):  # of a method that this run was not asked for
+            continue
         rows[name] = {
             "yours": f"{value:.3g}",
             "band": f"{low:g} to {high:g}",
@@ -153,7 +155,7 @@ def against_book(metrics: Mapping[str, Any]) -> str:
             rows[name]["the book's"] = f"{_mean(book, name):.3g}"
     told = f"{chapter} against the book:"
     if not rows:
-        return f"{told} no band is set for {profile} with {data} data"
+        return f"{told} no band is set for what it measured, with {profile} and {data} data"
     told += f"\n{pd.DataFrame.from_dict(rows, orient='index').to_string()}"
     if book:
         mine, theirs = (

@@ -17,8 +17,7 @@ from ssgan_core.command_line import parse, run_command, tell
 from ssgan_core.device import keep_freed_memory
 from ssgan_core.digits.images import Digits, draw_labeled, load_digits
 from ssgan_core.digits.step import METHODS, Recipe
-from ssgan_core.digits.training import DigitsTraining, spread_labels, train
-from ssgan_core.intervals import marks
+from ssgan_core.digits.training import DigitsTraining, accuracies, spread_labels, train
 from ssgan_core.paths import output_path
 from ssgan_core.results import Run, write_json
 from ssgan_core.settings import Folder
@@ -70,27 +69,17 @@ def _train(
     recipe = Recipe(**{name: getattr(settings, name) for name in HOW})
     path = run.checkpoint(f"{recipe.method}.pt")
     done = train(digits, rows, recipe, settings.seed, path, evaluations=20, report=tell)
-    minutes = done.history.seconds.iloc[-1] / 60 / len(rows)
     write_json(run.folder / "history.json", {recipe.method: done.history.to_dict("records")})
-    values = {
-        "last": done.accuracy,
-        "last_raw": done.last_accuracy,
-        "steps": [recipe.steps] * len(rows),
-        "minutes": [minutes] * len(rows),
-        "correct": done.image_by_image(digits.test_labels),
-    }
-    return values, {"weights": recipe.weights._asdict()}
+    return done.values(digits.test_labels), {"weights": recipe.weights._asdict()}
 
 
 def _spread(digits: Digits, rows: Tensor) -> dict[str, list]:
     """Columns of the record of label spreading."""
     began = time.perf_counter()
     right = spread_labels(digits, rows) == digits.test_labels
-    return {
-        "last": right.double().mean(1).tolist(),
+    return accuracies(right) | {
         "steps": [0] * len(rows),
         "minutes": [(time.perf_counter() - began) / 60 / len(rows)] * len(rows),
-        "correct": [marks(run) for run in right.tolist()],
     }
 
 

@@ -213,6 +213,9 @@ def test_a_chapters_numbers_are_held_against_the_books(book, tmp_path, capsys):
     assert lines[1].split() == ["ours.last", "0.8", "0.5", "to", "0.7", "OUTSIDE"]
     assert lines[2].split() == ["deep.er", "1.5", "1", "to", "2", "inside"]
     assert lines[3].startswith("Why, the book's own run could tell, which is not there: ")
+    asked = write(tmp_path / "asked/metrics.json", {"other": [0.6]}, chapter="08_a")
+    assert main([str(asked)]) == 0
+    assert "08_a against the book: no band is set for what it measured" in capsys.readouterr().out
     theirs = write(book / "chapters/08_a.json", {"ours": [0.6, 0.7]}, chapter="08_a", size=32)
     assert main([str(mine)]) == 0
     out = capsys.readouterr().out

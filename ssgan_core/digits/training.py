@@ -92,10 +92,23 @@ class Trained:
     history: pd.DataFrame
     walls: dict[int, Tensor]
 
-    def image_by_image(self, labels: Tensor) -> list[str]:
-        """The `intervals.marks` of each run on the test images, whose labels (N,) are these."""
-        right = self.logits[..., :CLASSES].argmax(-1) == labels
-        return [marks(run) for run in right.tolist()]
+    def values(self, labels: Tensor) -> dict[str, list]:
+        """What `metrics.json` keeps, a value a run; `labels` (N,) are those of the test images."""
+        runs, end = len(self.accuracy), self.history.iloc[-1]
+        return accuracies(self.logits[..., :CLASSES].argmax(-1) == labels) | {
+            "last_raw": self.last_accuracy,
+            "steps": [int(end.step)] * runs,
+            "minutes": [end.seconds / 60 / runs] * runs,
+        }
+
+
+def accuracies(right: Tensor) -> dict[str, list]:
+    """Test accuracy `last` and `intervals.marks`, `correct`, of runs that read test images right or
+    not (R, N)."""
+    return {
+        "last": right.double().mean(1).tolist(),
+        "correct": [marks(run) for run in right.tolist()],
+    }
 
 
 def train(

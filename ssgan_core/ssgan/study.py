@@ -175,9 +175,10 @@ def calibration_table(fits: Mapping[str, Sequence[Fit]], truth: np.ndarray) -> p
 
 
 def summary(runs: pd.DataFrame) -> dict[str, dict[str, list]]:
-    """What `metrics.json` keeps of each recipe: a value a draw of each test accuracy, the
-    validation accuracies of its evaluations, and which test images the last of them read right."""
-    kept = [*TESTED.values(), "validation", "correct"]
+    """What `metrics.json` keeps of each recipe: a value a draw of each test accuracy, the steps,
+    the validation accuracies of its evaluations, and which test images the last of them read
+    right."""
+    kept = [*TESTED.values(), "steps", "validation", "correct"]
     return {name: rows[kept].to_dict("list") for name, rows in runs.groupby("method", sort=False)}
 
 

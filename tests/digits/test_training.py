@@ -343,7 +343,9 @@ def test_a_checkpoint_of_another_training_is_refused(digits, rows, tmp_path):
 def test_each_image_is_told_right_or_wrong(digits, rows):
     recipe = Recipe("supervised", steps=20)
     result = train(digits, rows, recipe, report=lambda _: None, hardware=PLAIN)
-    marks = result.image_by_image(digits.test_labels)
+    values = result.values(digits.test_labels)
+    marks = values["correct"]
+    assert values["last"] == pytest.approx(result.accuracy) and values["steps"] == [20, 20]
     assert [len(run) for run in marks] == [500, 500] and marks[0] != marks[1]
     assert [run.count("1") / 500 for run in marks] == pytest.approx(result.accuracy)
     assert marks[0][3] == str(int(result.logits[0, 3].argmax() == digits.test_labels[3]))

@@ -200,7 +200,8 @@ def test_the_most_confident_mistakes_come_first():
 def test_the_summary_has_a_value_a_draw_under_the_names_that_the_bands_use(article):
     values = summary(fit_runs({"article": [article, article]}))["article"]
     assert values["last"] == [article.test["last"]] * 2
-    assert set(values) == {"last", "best", "last_raw", "validation", "correct"}
+    assert set(values) == {"last", "best", "last_raw", "steps", "validation", "correct"}
+    assert values["steps"] == [article.history["step"].iloc[-1]] * 2
     assert values["validation"][1] == article.history["validation"].tolist()
 
 

@@ -32,6 +32,21 @@ def mean_ci(values: Sequence[float]) -> tuple[float, float]:
     return float(values.mean(skipna=False)), float(half)
 
 
+def lies_above(values: Sequence[float], bar: float) -> str:
+    """Whether the mean of what independent runs measure lies above a bar: it `holds` or `does not
+    hold` where the 95 % interval is on one side, and is `open` where the bar lies in it."""
+    mean, half = mean_ci(values)
+    return "holds" if mean - half > bar else "does not hold" if mean + half < bar else "open"
+
+
+def taken_together(verdicts: Sequence[str]) -> str:
+    """The verdict on a claim that several tests ask: theirs; where they differ it `holds in part`
+    if it holds, or does in part, by one of them, and is `open` if by none."""
+    if len({*verdicts}) == 1:
+        return verdicts[0]
+    return "holds in part" if {"holds", "holds in part"} & {*verdicts} else "open"
+
+
 def wilson_ci(correct: int, total: int) -> tuple[float, float]:
     """95 % Wilson interval of an accuracy counted on `total` test images (Wilson 1927)."""
     interval = stats.binomtest(correct, total).proportion_ci(method="wilson")

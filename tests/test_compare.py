@@ -232,7 +232,10 @@ def test_no_band_is_said_and_a_training_is_no_chapter(book, tmp_path, capsys):
     write(tmp_path / "b/metrics.json", {"other": [0.7]})
     assert main([str(tmp_path / "a"), str(tmp_path / "b")]) == 0
     out = capsys.readouterr().out
-    assert "08_a against the book: no band is set for quick with real data" in out
+    assert (
+        "08_a against the book: no band is set for what it measured, with quick and real data"
+        in out
+    )
     assert out.count("against the book") == 1
 
 

@@ -15,8 +15,10 @@ from ssgan_core.intervals import (
     gains_table,
     gap,
     interval_table,
+    lies_above,
     mean_ci,
     spread_ratio,
+    taken_together,
     wilson_ci,
 )
 
@@ -105,6 +107,33 @@ def test_three_verdicts(differences, verdict):
 def test_a_claim_of_ten_points(differences, becomes):
     alone = 0.7 * np.ones(len(differences))
     assert gain(runs(alone + differences), runs(alone)).reaches(10) == becomes
+
+
+@pytest.mark.parametrize(
+    ("values", "verdict"),
+    [
+        ([0.6, 0.61, 0.62], "holds"),
+        ([0.4, 0.41, 0.42], "does not hold"),
+        ([0.4, 0.6, 0.62], "open"),
+        ([0.9], "open"),  # one draw has no interval
+    ],
+)
+def test_a_mean_lies_above_a_bar_where_its_interval_does(values, verdict):
+    assert lies_above(values, 0.5) == verdict
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "told"),
+    [
+        (["holds", "holds"], "holds"),
+        (["does not hold"], "does not hold"),
+        (["holds", "open"], "holds in part"),
+        (["does not hold", "holds in part"], "holds in part"),
+        (["does not hold", "open"], "open"),
+    ],
+)
+def test_several_tests_of_one_claim_have_one_verdict(verdicts, told):
+    assert taken_together(verdicts) == taken_together(verdicts[::-1]) == told
 
 
 def test_nothing_that_matters_needs_the_test_photos_too():

@@ -321,6 +321,12 @@ def interval_table(
     return pd.DataFrame(rows).set_index(list(by))
 
 
+def draw_by_draw(runs: pd.DataFrame, by: Sequence[str] = ("method",)) -> pd.DataFrame:
+    """Test accuracy of every run in percent: a row for what agrees in `by`, a column a draw."""
+    table = runs.pivot_table("last", list(by), "seed", sort=False).sort_index(axis=1)
+    return table.map("{:.1%}".format, na_action="ignore").fillna("–").rename_axis(columns="draw")
+
+
 def gains_table(
     runs: pd.DataFrame,
     pairs: Mapping[str, tuple[str, str]],

@@ -10,6 +10,7 @@ from scipy import stats
 from ssgan_core.errors import InputError
 from ssgan_core.intervals import (
     crossed_error,
+    draw_by_draw,
     format_ci,
     gain,
     gains_table,
@@ -134,6 +135,13 @@ def test_a_mean_lies_above_a_bar_where_its_interval_does(values, verdict):
 )
 def test_several_tests_of_one_claim_have_one_verdict(verdicts, told):
     assert taken_together(verdicts) == taken_together(verdicts[::-1]) == told
+
+
+def test_every_run_stands_in_a_table_of_methods_and_draws():
+    rows = [("gan", 1, 0.5), ("gan", 0, 0.625), ("alone", 1, 0.25)]
+    table = draw_by_draw(pd.DataFrame(rows, columns=["method", "seed", "last"]))
+    assert table.loc["gan"].tolist() == ["62.5%", "50.0%"] and list(table.index) == ["gan", "alone"]
+    assert table.loc["alone"].tolist() == ["–", "25.0%"]
 
 
 def test_nothing_that_matters_needs_the_test_photos_too():

@@ -300,7 +300,7 @@ def interval_table(
 
     `columns` are title → column; one that no run has is left out. Beside the first stands what it
     gains over the method `against` in runs that agree in the seed and the rest of `by`; last
-    comes the number of runs.
+    comes the number of runs. Of no runs the table is empty.
     """
     shown = {t: c for t, c in columns.items() if c in runs and runs[c].notna().any()}
     groups, rows = dict(iter(runs.groupby(list(by), sort=False))), []
@@ -318,7 +318,7 @@ def interval_table(
                 told += f", {found.by_steps} steps" if found.unequal else ""
             cells = {first: cells[first], f"against {against}": told} | cells
         rows.append(here | cells | {"runs": len(group)})
-    return pd.DataFrame(rows).set_index(list(by))
+    return pd.DataFrame(rows, columns=None if rows else list(by)).set_index(list(by))
 
 
 def draw_by_draw(runs: pd.DataFrame, by: Sequence[str] = ("method",)) -> pd.DataFrame:

@@ -144,6 +144,12 @@ def test_every_run_stands_in_a_table_of_methods_and_draws():
     assert table.loc["alone"].tolist() == ["–", "25.0%"]
 
 
+def test_of_no_runs_the_tables_are_empty():
+    none = pd.DataFrame(columns=["method", "seed", "last"])
+    assert interval_table(none, against="alone").empty and draw_by_draw(none).empty
+    assert gains_table(none, {}).empty
+
+
 def test_nothing_that_matters_needs_the_test_photos_too():
     """Draws alone may agree by luck: which photos were read right is half of the noise."""
     alone = np.tile(np.arange(2000) < 1400, (4, 1))

@@ -323,7 +323,8 @@ def interval_table(
 
 def draw_by_draw(runs: pd.DataFrame, by: Sequence[str] = ("method",)) -> pd.DataFrame:
     """Test accuracy of every run in percent: a row for what agrees in `by`, a column a draw."""
-    table = runs.pivot_table("last", list(by), "seed", sort=False).sort_index(axis=1)
+    order = runs.set_index(list(by)).index.unique()
+    table = runs.pivot(index=list(by), columns="seed", values="last").reindex(order)
     return table.map("{:.1%}".format, na_action="ignore").fillna("–").rename_axis(columns="draw")
 
 

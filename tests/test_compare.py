@@ -213,6 +213,9 @@ def test_a_chapters_numbers_are_held_against_the_books(book, tmp_path, capsys):
     assert lines[1].split() == ["ours.last", "0.8", "0.5", "to", "0.7", "OUTSIDE"]
     assert lines[2].split() == ["deep.er", "1.5", "1", "to", "2", "inside"]
     assert lines[3].startswith("Why, the book's own run could tell, which is not there: ")
+    failed = write(tmp_path / "failed/metrics.json", {"ours": [0.6, None]}, chapter="08_a")
+    assert main([str(failed)]) == 0
+    assert "nan" in (out := capsys.readouterr().out) and "OUTSIDE" in out
     asked = write(tmp_path / "asked/metrics.json", {"other": [0.6]}, chapter="08_a")
     assert main([str(asked)]) == 0
     assert "08_a against the book: no band is set for what it measured" in capsys.readouterr().out

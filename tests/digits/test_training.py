@@ -346,6 +346,7 @@ def test_each_image_is_told_right_or_wrong(digits, rows):
     values = result.values(digits.test_labels)
     marks = values["correct"]
     assert values["last"] == pytest.approx(result.accuracy) and values["steps"] == [20, 20]
+    assert values["last_raw"] == result.last_accuracy and len(values["minutes"]) == 2
     assert [len(run) for run in marks] == [500, 500] and marks[0] != marks[1]
     assert [run.count("1") / 500 for run in marks] == pytest.approx(result.accuracy)
     assert marks[0][3] == str(int(result.logits[0, 3].argmax() == digits.test_labels[3]))

@@ -325,7 +325,8 @@ def draw_by_draw(runs: pd.DataFrame, by: Sequence[str] = ("method",)) -> pd.Data
     """Test accuracy of every run in percent: a row for what agrees in `by`, a column a draw."""
     order = runs.set_index(list(by)).index.unique()
     table = runs.pivot(index=list(by), columns="seed", values="last").reindex(order)
-    return table.map("{:.1%}".format, na_action="ignore").fillna("–").rename_axis(columns="draw")
+    table = table.map(lambda share: "–" if np.isnan(share) else f"{100 * share:.1f}")
+    return table.rename_axis(columns="draw")
 
 
 def gains_table(

@@ -140,8 +140,8 @@ def test_several_tests_of_one_claim_have_one_verdict(verdicts, told):
 def test_every_run_stands_in_a_table_of_methods_and_draws():
     rows = [("gan", 1, 0.5), ("gan", 0, 0.625), ("alone", 1, 0.25)]
     table = draw_by_draw(pd.DataFrame(rows, columns=["method", "seed", "last"]))
-    assert table.loc["gan"].tolist() == ["62.5%", "50.0%"] and list(table.index) == ["gan", "alone"]
-    assert table.loc["alone"].tolist() == ["–", "25.0%"]
+    assert table.loc["gan"].tolist() == ["62.5", "50.0"] and list(table.index) == ["gan", "alone"]
+    assert table.loc["alone"].tolist() == ["–", "25.0"]
 
 
 def test_of_no_runs_the_tables_are_empty():

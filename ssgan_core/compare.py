@@ -8,7 +8,7 @@ import json
 import re
 import sys
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -141,40 +141,41 @@ def against_book(metrics: Mapping[str, Any]) -> str:
         return ""
     settings = metrics["settings"]
     data = "real" if settings.get("photos") or settings.get("mnist") else "embedded"
-    rows = {}
-    for name, (low, high) in bands[chapter].get(str(profile), {}).get(data, {}).items():
-        if name not in pd.json_normalize(metrics["values"]):  # the run was not asked for it
-            continue
-        value = _mean(metrics, name)
+    here, rows = bands[chapter].get(str(profile), {}).get(data, {}), {}
+    theirs = _means(book, here) if book else {}
+    for name, value in _means(metrics, here).items():
+        low, high = here[name]
         rows[name] = {
             "yours": f"{value:.3g}",
             "band": f"{low:g} to {high:g}",
             "": "inside" if low <= value <= high else "OUTSIDE",
         }
         if book:
-            rows[name]["the book's"] = f"{_mean(book, name):.3g}"
+            rows[name]["the book's"] = f"{theirs.get(name, np.nan):.3g}"
     told = f"{chapter} against the book:"
     if not rows:
         return f"{told} no band is set for what it measured, with {profile} and {data} data"
     told += f"\n{pd.DataFrame.from_dict(rows, orient='index').to_string()}"
     if book:
-        mine, theirs = (
+        mine, others = (
             about(run)
             | {"labels": labeled_set(run), "seed": run["settings"]["seed"]}
             | {name: run[name] for name in ("device", "git")}
             for run in (metrics, book)
         )
-        differ = apart(mine, dict.fromkeys(mine) | theirs, str) or "nothing"
+        differ = apart(mine, dict.fromkeys(mine) | others, str) or "nothing"
         return f"{told}\nWhat differs from the book's run: {differ}"
     if "OUTSIDE" in told:
         told += f"\nWhy, the book's own run could tell, which is not there: {kept}"
     return told
 
 
-def _mean(metrics: Mapping[str, Any], name: str) -> float:
-    """The number at a dotted name in a record, the mean of a list; NaN where there is none."""
-    values = pd.json_normalize(metrics["values"]).to_dict("list")
-    return pd.Series(values.get(name, [np.nan])[0], dtype=float).mean(skipna=False)
+def _means(metrics: Mapping[str, Any], names: Iterable[str]) -> dict[str, float]:
+    """The numbers at those of the dotted names that a record has, the mean of a list; NaN for what
+    is no number."""
+    values = pd.json_normalize(metrics["values"]).to_dict("records")[0]
+    measured = {name: pd.Series(values[name], dtype=float) for name in names if name in values}
+    return {name: found.mean(skipna=False) for name, found in measured.items()}
 
 
 def compare(places: Sequence[str], out: str | None = None, csv: str | None = None) -> None:

@@ -152,6 +152,11 @@ class Gain:
         return " : ".join(f"{steps:,.0f}" for steps in self.steps)
 
     @property
+    def unequal_steps(self) -> str:
+        """`, 6,000 : 3,000 steps`, to stand behind a gain, where they differ; else nothing."""
+        return f", {self.by_steps} steps" if self.unequal else ""
+
+    @property
     def by_minutes(self) -> str:
         """`8 : 2`, the minutes of training of both sides, or a dash."""
         known = not np.isnan(self.minutes).any()
@@ -314,8 +319,7 @@ def interval_table(
             told = "–"
             if here["method"] != against:
                 found = gain(group, others, column)
-                told = str(found)
-                told += f", {found.by_steps} steps" if found.unequal else ""
+                told = f"{found}{found.unequal_steps}"
             cells = {first: cells[first], f"against {against}": told} | cells
         rows.append(here | cells | {"runs": len(group)})
     return pd.DataFrame(rows, columns=None if rows else list(by)).set_index(list(by))

@@ -144,6 +144,12 @@ def test_every_run_stands_in_a_table_of_methods_and_draws():
     assert table.loc["alone"].tolist() == ["–", "25.0"]
 
 
+def test_a_gain_names_its_steps_where_they_differ():
+    frame = pd.DataFrame({"seed": [0], "last": [0.7], "steps": [6000]})
+    assert gain(frame, frame.assign(steps=3000)).unequal_steps == ", 6,000 : 3,000 steps"
+    assert gain(frame, frame).unequal_steps == ""
+
+
 def test_of_no_runs_the_tables_are_empty():
     none = pd.DataFrame(columns=["method", "seed", "last"])
     assert interval_table(none, against="alone").empty and draw_by_draw(none).empty

@@ -247,12 +247,16 @@ def jupyter_book(root: Path, log: Path, out: Path | None = None) -> None:
 
 
 def refuse_raw_markup(pages: Path) -> None:
-    """Stop at roles that a page shows as text: Sphinx takes them for prose and does not warn."""
-    role = re.compile(r"\{(?:glue:?\w*|ref|numref|eq|cite:?\w*|doc|term|math|ran)\}")
+    """Stop at markup that a page shows as text: Sphinx takes it for prose and does not warn.
+
+    A role is one, and code in backticks, which a sentence gets that is filled in as plain text.
+    """
+    verbatim = re.compile(r"<(pre|script|style)\b.*?</\1>", re.DOTALL)
+    raw = re.compile(r"\{(?:glue:?\w*|ref|numref|eq|cite:?\w*|doc|term|math|ran)\}|`[^`<>\n]+`")
     found = [
         f"{page.stem}: the page shows {match[0]} as text"
         for page in sorted(pages.rglob("*.html"))
-        if (match := role.search(page.read_text(encoding="utf-8")))
+        if (match := raw.search(verbatim.sub("", page.read_text(encoding="utf-8"))))
     ]
     if found:
         raise BuildError("\n".join(found))

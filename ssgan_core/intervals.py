@@ -148,8 +148,8 @@ class Gain:
 
     @property
     def by_steps(self) -> str:
-        """`6,000 : 3,000`, the steps of both sides."""
-        return " : ".join(f"{steps:,.0f}" for steps in self.steps)
+        """`6,000 : 3,000`, the steps of both sides, or `6,000` of each."""
+        return " : ".join(dict.fromkeys(f"{steps:,.0f}" for steps in self.steps))
 
     @property
     def unequal_steps(self) -> str:

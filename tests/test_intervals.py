@@ -148,6 +148,7 @@ def test_a_gain_names_its_steps_where_they_differ():
     frame = pd.DataFrame({"seed": [0], "last": [0.7], "steps": [6000]})
     assert gain(frame, frame.assign(steps=3000)).unequal_steps == ", 6,000 : 3,000 steps"
     assert gain(frame, frame).unequal_steps == ""
+    assert gain(frame, frame).by_steps == "6,000"
 
 
 def test_of_no_runs_the_tables_are_empty():

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from functools import partial
-from itertools import cycle
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -54,35 +53,35 @@ def plot_curves(results: Mapping[str, Trained]) -> Figure:
 
 
 def plot_budget(runs: pd.DataFrame, published: pd.DataFrame | None = None) -> Figure:
-    """Test error against the number of labels, mean and interval over draws, both axes log.
+    """Test errors on a log axis, a panel for each number of labels, a row for each method.
 
-    `runs` have the columns method, labels and last; `published` method, labels, error and spread
-    (shares of the test set).
+    `runs` have the columns method, labels and last: each a dot, the diamond and its bar their mean
+    and 95 % interval. `published` have method, labels, error and spread (shares of the test set):
+    open diamonds. A run without an error stands at the left edge.
     """
-    figure, axes = plt.subplots(figsize=(7.2, 3.8))
-    ours = list(runs.groupby("method", sort=False))
-    theirs = [] if published is None else list(published.groupby("method"))
-    apart = iter(1.03 ** (np.arange(len(ours + theirs)) - len(ours + theirs) // 2))
-    colors = cycle([*plots.PALETTE[1:], plots.PALETTE[0]])  # the gray of a baseline comes last
-    for color, (name, group) in zip(colors, ours, strict=False):
-        draws = (1 - group.set_index("labels")["last"]).groupby(level=0)
-        mean, low, high = 100 * np.array([plots.interval(errors) for _, errors in draws]).T
-        ends = [mean - np.maximum(low, mean / 100), high - mean]  # zero has no place on a log axis
-        places = np.array([labels for labels, _ in draws]) * next(apart)  # no bar hides another
-        axes.errorbar(places, mean, yerr=np.nan_to_num(ends), color=color, marker="o", ms=5,
-                      capsize=3, label=name)  # fmt: skip
-    for marker, (method, rows) in zip(cycle("Ds^v<>"), theirs, strict=False):
-        axes.errorbar(
-            rows.labels * next(apart), 100 * rows.error, yerr=100 * rows.spread, fmt=marker, ms=5,
-            color=plots.INK, mfc="white", capsize=2, label=f"{method} (published)",
-        )  # fmt: skip
-    axes.set(xscale="log", yscale="log", xlabel="labeled images", ylabel="test error, %")
-    shown = [runs.labels, *(rows.labels for _, rows in theirs)]
-    axes.set_xticks(ticks := sorted(pd.concat(shown).unique()), [f"{n:,}" for n in ticks])
-    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axes.yaxis.set_major_formatter("{x:g}")
+    theirs = pd.DataFrame(columns=["method", "labels", "error"]) if published is None else published
+    theirs = theirs.assign(method=theirs.method + " (published)")
+    errors = 1 - runs["last"]
+    least = pd.concat([errors[errors > 0], theirs.error]).min() / 1.5
+    runs = runs.assign(error=errors.clip(lower=least))  # zero has no place on a log axis
+    rows = list(dict.fromkeys([*runs.method, *theirs.method]))
+    budgets = sorted({*runs.labels, *theirs.labels})
+    figure, panels = plt.subplots(
+        1, len(budgets), squeeze=False, sharex=True, sharey=True,
+        figsize=(7.4, 0.9 + 0.35 * len(rows)),
+    )  # fmt: skip
+    for axes, labels in zip(panels[0], budgets, strict=True):
+        plots.dots(axes, runs[runs.labels == labels], "error", rows)
+        for point in theirs[theirs.labels == labels].itertuples():
+            axes.errorbar(point.error, rows.index(point.method), xerr=point.spread, fmt="D", ms=5,
+                          color=plots.INK, mfc="white", capsize=3)  # fmt: skip
+        axes.set_title(f"{labels:,} labels", fontsize=10)
+        axes.tick_params(axis="x", labelsize=8.5)
+    axes.set(xscale="log", xlim=(least, 1))
+    plots.in_percent(axes.xaxis)
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
     axes.minorticks_off()
-    figure.legend(loc="outside right upper", fontsize=9)
+    figure.supxlabel("test error", fontsize=10)
     return figure
 
 

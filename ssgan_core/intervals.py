@@ -153,8 +153,8 @@ class Gain:
 
     @property
     def unequal_steps(self) -> str:
-        """`, 6,000 : 3,000 steps`, to stand behind a gain, where they differ; else nothing."""
-        return f", {self.by_steps} steps" if self.unequal else ""
+        """` (6,000 : 3,000 steps)`, to stand behind a gain, where they differ; else nothing."""
+        return f" ({self.by_steps} steps)" if self.unequal else ""
 
     @property
     def by_minutes(self) -> str:
@@ -175,8 +175,8 @@ def gain(runs: pd.DataFrame, others: pd.DataFrame, column: str = "last") -> Gain
     Where both tell their `labeled_set`, that has to be the same too. Where the column is the test
     accuracy and both tell photo by photo what they read right, the test photos that all runs have
     in common are compared, and the interval is crossed: it covers other draws of labels and other
-    test photos (`crossed_error`). Else it covers other draws alone. InputError where the photos do
-    not add up to the accuracy.
+    test photos (`crossed_error`), and is never narrower than that of draws alone, which it is else.
+    InputError where the photos do not add up to the accuracy.
     """
     shared = [name for name in runs if name in others]
     by = [name for name in ("labeled_set", "seed") if name in shared]
@@ -195,10 +195,9 @@ def gain(runs: pd.DataFrame, others: pd.DataFrame, column: str = "last") -> Gain
         alone = tuple(int((one > two).sum()) for one, two in (photos, photos[::-1]))
     if len(both) < 2:
         return Gain(points.mean(), np.nan, np.nan, tuple(points), steps, alone, minutes=minutes)
-    error, freedom = points.sem(skipna=False), len(both) - 1
+    halves = _halves(points.sem(skipna=False), len(both) - 1)
     if photos:
-        error, freedom = crossed_error(100 * (photos[0] - photos[1]))
-    halves = (stats.t.ppf(level, freedom) * error for level in (0.975, 0.95))
+        halves = np.maximum(halves, _halves(*crossed_error(100 * (photos[0] - photos[1]))))
     mean, each = points.mean(skipna=False), tuple(points)
     return Gain(mean, *halves, each, steps, alone, bool(photos), minutes)
 
@@ -206,23 +205,21 @@ def gain(runs: pd.DataFrame, others: pd.DataFrame, column: str = "last") -> Gain
 def gap(runs: pd.DataFrame, others: pd.DataFrame) -> Gain:
     """What runs have over others in test accuracy on average, where there is nothing to pair.
 
-    The interval is crossed where both tell photo by photo what they read right, as in `gain`; else
-    it is that of Welch (1947). Both let the two sides spread differently. `each` holds the runs
-    less the mean of the others.
+    The interval is crossed where both tell photo by photo what they read right, as in `gain`, and
+    never narrower than that of Welch (1947), which it is else. Both let the two sides spread
+    differently. `each` holds the runs less the mean of the others.
     """
     photos, unknown = _marks_of((runs, others)), (np.nan, np.nan)
     mine, other = [p.mean(1) for p in photos] if photos else (runs["last"], others["last"])
     each = 100 * (np.asarray(mine, dtype=float) - np.mean(other))
     if min(len(mine), len(other)) < 2:
         return Gain(each.mean(), *unknown, tuple(each), unknown)
+    with warnings.catch_warnings():  # equal values are no fault; scipy doubts a spread of 0
+        warnings.simplefilter("ignore", RuntimeWarning)
+        found = stats.ttest_ind(mine, other, equal_var=False)
+    halves = [50 * np.diff(found.confidence_interval(level)).item() for level in (0.95, 0.9)]
     if photos:
-        error, freedom = crossed_error(*(100 * p for p in photos))
-        halves = [stats.t.ppf(level, freedom) * error for level in (0.975, 0.95)]
-    else:
-        with warnings.catch_warnings():  # equal values are no fault; scipy doubts a spread of 0
-            warnings.simplefilter("ignore", RuntimeWarning)
-            found = stats.ttest_ind(mine, other, equal_var=False)
-        halves = [50 * np.diff(found.confidence_interval(level)).item() for level in (0.95, 0.9)]
+        halves = np.fmax(halves, _halves(*crossed_error(*(100 * p for p in photos))))
     return Gain(each.mean(), *halves, tuple(each), unknown, crossed=bool(photos))
 
 
@@ -270,6 +267,11 @@ def _marks_of(sides: Sequence[pd.DataFrame]) -> list[np.ndarray] | None:
         known = dict(zip(name, marked, strict=True))
         read[row] = [int(known[one]) for one in common]
     return np.split(read, [len(sides[0])]) if common else None
+
+
+def _halves(error: float, freedom: float) -> np.ndarray:
+    """Half widths of the 95 % and the 90 % interval that Student's t has about a mean."""
+    return error * stats.t.ppf([0.975, 0.95], freedom)
 
 
 def crossed_error(values: np.ndarray, *others: np.ndarray) -> tuple[float, float]:

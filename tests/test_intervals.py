@@ -146,7 +146,7 @@ def test_every_run_stands_in_a_table_of_methods_and_draws():
 
 def test_a_gain_names_its_steps_where_they_differ():
     frame = pd.DataFrame({"seed": [0], "last": [0.7], "steps": [6000]})
-    assert gain(frame, frame.assign(steps=3000)).unequal_steps == ", 6,000 : 3,000 steps"
+    assert gain(frame, frame.assign(steps=3000)).unequal_steps == " (6,000 : 3,000 steps)"
     assert gain(frame, frame).unequal_steps == ""
     assert gain(frame, frame).by_steps == "6,000"
 
@@ -181,7 +181,7 @@ def test_a_gain_in_unequal_steps_says_so_in_a_table_of_methods():
     sides = {"a": 2000, "b": 1000, "c": 1000}
     told = pd.concat(runs([0.8, 0.9]).assign(method=m, steps=n) for m, n in sides.items())
     column = interval_table(told, against="b")["against b"]
-    assert column.tolist() == ["+0.0 ± 0.0 points, 2,000 : 1,000 steps", "–", "+0.0 ± 0.0 points"]
+    assert column.tolist() == ["+0.0 ± 0.0 points (2,000 : 1,000 steps)", "–", "+0.0 ± 0.0 points"]
 
 
 def test_runs_are_paired_by_seed_not_by_label_or_place():
@@ -278,6 +278,11 @@ def test_photos_widen_the_interval_where_they_disagree():
     wide = gain(photo_by_photo(better), photo_by_photo(alone))
     narrow = gain(runs(better.mean(1)), runs(alone.mean(1)))
     assert wide.mean == pytest.approx(narrow.mean) and wide.half > narrow.half
+    noisy = [alone[:2] ^ (rng.random((2, 200)) < share) for share in (0.05, 0.3)]  # of two draws
+    crossed = gain(*map(photo_by_photo, noisy))
+    assert crossed.half >= gain(*(runs(side.mean(1)) for side in noisy)).half > 0
+    error, freedom = crossed_error(100.0 * (noisy[0].astype(int) - noisy[1]))
+    assert crossed.half > stats.t.ppf(0.975, freedom) * error  # which draws alone exceed
     mixed = gain(photo_by_photo(better), runs(alone.mean(1)))
     assert mixed == narrow  # where one side tells no photos: draws alone
 

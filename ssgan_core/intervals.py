@@ -75,7 +75,7 @@ def format_ci(values: Sequence[float]) -> str:
     if mean - half >= 0 and mean + half <= 100:
         return f"{mean:.1f} ± {half:.1f} %"
     low, high = np.clip([mean - half, mean + half], 0, 100)
-    return f"{mean:.1f} % ({low:.3g} to {high:.3g})"
+    return f"{mean:.1f} % ({low.round(1):g} to {high.round(1):g})"
 
 
 @dataclass(frozen=True)

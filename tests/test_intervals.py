@@ -49,7 +49,7 @@ def test_formatted_interval():
 
 def test_no_interval_is_told_beyond_all_and_nothing():
     assert format_ci([0.97, 0.98, 0.996]) == "98.2 % (94.9 to 100)"
-    assert format_ci([0.01, 0.02, 0.06]) == "3.0 % (0 to 9.57)"
+    assert format_ci([0.01, 0.02, 0.06]) == "3.0 % (0 to 9.6)"
 
 
 def test_wilson_interval_stays_inside_zero_and_one():

@@ -219,7 +219,7 @@ def gap(runs: pd.DataFrame, others: pd.DataFrame) -> Gain:
         found = stats.ttest_ind(mine, other, equal_var=False)
     halves = [50 * np.diff(found.confidence_interval(level)).item() for level in (0.95, 0.9)]
     if photos:
-        halves = np.fmax(halves, _halves(*crossed_error(*(100 * p for p in photos))))
+        halves = np.maximum(halves, _halves(*crossed_error(*(100 * p for p in photos))))
     return Gain(each.mean(), *halves, tuple(each), unknown, crossed=bool(photos))
 
 

@@ -116,12 +116,17 @@ def _rows(
     return range(len(names))
 
 
-def dot_panels(frames: Mapping[str, tuple[pd.DataFrame, str]], line: float = np.nan) -> Figure:
+def dot_panels(
+    frames: Mapping[str, tuple[pd.DataFrame, str]],
+    line: float = np.nan,
+    names: Sequence[str] = (),
+) -> Figure:
     """Dots of runs in a column side by side, by title; a dotted line, say, at chance.
 
     The panels share their rows: a method has the same row in all, empty where it has no run.
+    `names` are the rows, as of `dots`.
     """
-    methods = list(dict.fromkeys(name for runs, _ in frames.values() for name in runs.method))
+    methods = list(names or dict.fromkeys(n for runs, _ in frames.values() for n in runs.method))
     figure, axes = plt.subplots(
         1, len(frames), squeeze=False, sharey=True, figsize=(7.4, 0.8 + 0.45 * len(methods)),
         sharex=len({column for _, column in frames.values()}) == 1,

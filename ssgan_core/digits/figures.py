@@ -62,20 +62,17 @@ def plot_budget(runs: pd.DataFrame, published: pd.DataFrame | None = None) -> Fi
     theirs = pd.DataFrame(columns=["method", "labels", "error"]) if published is None else published
     theirs = theirs.assign(method=theirs.method + " (published)")
     errors = 1 - runs["last"]
-    least = pd.concat([errors[errors > 0], theirs.error]).min() / 1.5
+    least = np.nan_to_num(pd.concat([errors[errors > 0], theirs.error]).min(), nan=0.01) / 1.5
     runs = runs.assign(error=errors.clip(lower=least))  # zero has no place on a log axis
     rows = list(dict.fromkeys([*runs.method, *theirs.method]))
     budgets = sorted({*runs.labels, *theirs.labels})
-    figure, panels = plt.subplots(
-        1, len(budgets), squeeze=False, sharex=True, sharey=True,
-        figsize=(7.4, 0.9 + 0.35 * len(rows)),
-    )  # fmt: skip
-    for axes, labels in zip(panels[0], budgets, strict=True):
-        plots.dots(axes, runs[runs.labels == labels], "error", rows)
+    frames = {f"{labels:,} labels": (runs[runs.labels == labels], "error") for labels in budgets}
+    figure = plots.dot_panels(frames, names=rows)
+    figure.set_figheight(0.9 + 0.35 * len(rows))
+    for axes, labels in zip(figure.axes, budgets, strict=True):
         for point in theirs[theirs.labels == labels].itertuples():
             axes.errorbar(point.error, rows.index(point.method), xerr=point.spread, fmt="D", ms=5,
                           color=plots.INK, mfc="white", capsize=3)  # fmt: skip
-        axes.set_title(f"{labels:,} labels", fontsize=10)
         axes.tick_params(axis="x", labelsize=8.5)
     axes.set(xscale="log", xlim=(least, 1))
     plots.in_percent(axes.xaxis)

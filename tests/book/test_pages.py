@@ -323,7 +323,7 @@ def test_markup_that_a_page_shows_as_text_fails_the_build(tmp_path):
     page.write_text("<p>The training of `article` ended at 71 %.</p>")
     with pytest.raises(BuildError, match="07_baseline: the page shows `article` as text"):
         refuse_raw_markup(tmp_path)
-    page.write_text("<p>The best was 83.2 %, a set {a, b}.</p><pre>of `width` {ref}\n</pre>")
+    page.write_text("<p>The best was 83.2 %, a set {a, b}.</p><pre>of `width`\n</pre>")
     refuse_raw_markup(tmp_path)
 
 

@@ -40,6 +40,7 @@ def test_every_method_and_every_published_point_stands_in_the_same_axes():
     left, _ = twenty.get_xlim()
     assert np.isclose(twenty.collections[0].get_offsets()[:, 0].min(), left)  # no error, yet drawn
     figure.canvas.draw()
+    plot_budget(runs.assign(last=1.0)).canvas.draw()  # no draw with an error
 
 
 def test_a_change_for_the_better_is_green_on_the_diagonal_and_off_it():

@@ -68,7 +68,7 @@ def plot_budget(runs: pd.DataFrame, published: pd.DataFrame | None = None) -> Fi
     budgets = sorted({*runs.labels, *theirs.labels})
     frames = {f"{labels:,} labels": (runs[runs.labels == labels], "error") for labels in budgets}
     figure = plots.dot_panels(frames, names=rows)
-    figure.set_figheight(0.9 + 0.35 * len(rows))
+    figure.set_figheight(max(2.4, 0.9 + 0.35 * len(rows)))
     for axes, labels in zip(figure.axes, budgets, strict=True):
         for point in theirs[theirs.labels == labels].itertuples():
             axes.errorbar(point.error, rows.index(point.method), xerr=point.spread, fmt="D", ms=5,
